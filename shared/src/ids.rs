@@ -1,0 +1,55 @@
+//! Typed ids: a finding's id can not be passed where an asset's is wanted.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! typed_ids {
+    ($($(#[$doc:meta])* $name:ident => $noun:literal),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// The noun that stands before the id in a Relay global id (`finding:0192…`).
+            pub const NOUN: &'static str = $noun;
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+    )+};
+}
+
+typed_ids! {
+    /// An organization: the unit of isolation.
+    TenantId => "organization",
+    /// A person who can sign in; may be a member of several organizations.
+    UserId => "user",
+    /// An API token of an organization.
+    TokenId => "token",
+    /// An invitation to an organization.
+    InvitationId => "invitation",
+    /// An asset: application, agent, model, dataset, tool, MCP server, knowledge base or prompt.
+    AssetId => "asset",
+    /// A relation between two assets.
+    RelationId => "relation",
+    /// A finding's identity, which outlives the reports that mention it.
+    FindingId => "finding",
+    /// A person's decision on a finding.
+    DecisionId => "decision",
+    /// An uploaded report.
+    ReportId => "report",
+    /// A scan: the scope (tool, asset, scan identity) within which absence means "resolved".
+    ScanId => "scan",
+    /// A job that failed for good.
+    DeadLetterId => "dead_letter",
+}

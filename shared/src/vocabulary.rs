@@ -1,0 +1,249 @@
+//! The closed vocabularies: enums whose members are part of the API's contract.
+//!
+//! Every enum has one textual form, its API name in SCREAMING_SNAKE_CASE, used in GraphQL, REST, the database and files.
+
+use serde::{Deserialize, Serialize};
+
+/// A word that is not a member of the vocabulary it was read as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownWord {
+    /// The vocabulary's name, for example `Severity`.
+    pub vocabulary: &'static str,
+    /// The words that are allowed, in their order.
+    pub allowed: &'static [&'static str],
+}
+
+impl std::fmt::Display for UnknownWord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} must be one of {}", self.vocabulary, self.allowed.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownWord {}
+
+macro_rules! vocabulary {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$mdoc:meta])* $member:ident = $word:literal, $label:literal);+ $(;)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$mdoc])* #[serde(rename = $word)] $member),+ }
+
+        impl $name {
+            /// All members, in their natural order.
+            pub const ALL: &'static [Self] = &[$(Self::$member),+];
+            /// All words, in the order of [`Self::ALL`].
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// The API name, for example `MCP_SERVER`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$member => $word),+ }
+            }
+
+            /// The words a person reads, for example `MCP server`.
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$member => $label),+ }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = UnknownWord;
+            /// Reads the API name exactly; fails with the list of allowed words.
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok(Self::$member),)+
+                    _ => Err(UnknownWord { vocabulary: stringify!($name), allowed: Self::WORDS }),
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    )+};
+}
+
+vocabulary! {
+    /// The four layers over which risk is scored.
+    Layer {
+        Data = "DATA", "Data";
+        Model = "MODEL", "Model";
+        Application = "APPLICATION", "Application";
+        Runtime = "RUNTIME", "Runtime";
+    }
+
+    /// Severity of a finding, worst first.
+    Severity {
+        Critical = "CRITICAL", "Critical";
+        High = "HIGH", "High";
+        Medium = "MEDIUM", "Medium";
+        Low = "LOW", "Low";
+        Info = "INFO", "Info";
+    }
+
+    /// What an asset is.
+    AssetKind {
+        Application = "APPLICATION", "Application";
+        Agent = "AGENT", "Agent";
+        Model = "MODEL", "Model";
+        Dataset = "DATASET", "Dataset";
+        Tool = "TOOL", "Tool";
+        McpServer = "MCP_SERVER", "MCP server";
+        KnowledgeBase = "KNOWLEDGE_BASE", "Knowledge base";
+        Prompt = "PROMPT", "Prompt";
+    }
+
+    /// Where a finding stands.
+    FindingStatus {
+        Open = "OPEN", "Open";
+        InProgress = "IN_PROGRESS", "In progress";
+        Resolved = "RESOLVED", "Resolved";
+        FalsePositive = "FALSE_POSITIVE", "False positive";
+        RiskAccepted = "RISK_ACCEPTED", "Risk accepted";
+    }
+
+    /// Where an uploaded report stands.
+    ReportStatus {
+        Accepted = "ACCEPTED", "Accepted";
+        Staging = "STAGING", "Staging";
+        Merging = "MERGING", "Merging";
+        Done = "DONE", "Done";
+        Failed = "FAILED", "Failed";
+    }
+
+    /// Who can reach an asset. Multiplies risk (`stance-risk/1`).
+    Exposure {
+        Internet = "INTERNET", "Internet-facing";
+        Internal = "INTERNAL", "Internal";
+        Isolated = "ISOLATED", "Isolated";
+    }
+
+    /// How much the organization depends on an asset. Multiplies risk (`stance-risk/1`).
+    Criticality {
+        Low = "LOW", "Low";
+        Medium = "MEDIUM", "Medium";
+        High = "HIGH", "High";
+        Critical = "CRITICAL", "Critical";
+    }
+
+    /// Where an asset is in its life: seen by a tool or trace, declared by a person, or withdrawn.
+    Lifecycle {
+        Discovered = "DISCOVERED", "Discovered";
+        Approved = "APPROVED", "Approved";
+        Retired = "RETIRED", "Retired";
+    }
+
+    /// Which environment an asset runs in.
+    Environment {
+        Production = "PRODUCTION", "Production";
+        Staging = "STAGING", "Staging";
+        Development = "DEVELOPMENT", "Development";
+        Unknown = "UNKNOWN", "Unknown";
+    }
+
+    /// How one asset depends on another; read "from … to".
+    RelationKind {
+        /// Agent or application uses a model.
+        UsesModel = "USES_MODEL", "uses model";
+        /// Agent may call a tool.
+        MayCall = "MAY_CALL", "may call";
+        /// Tool is provided by an MCP server.
+        ProvidedBy = "PROVIDED_BY", "provided by";
+        /// Model was trained on a dataset.
+        TrainedOn = "TRAINED_ON", "trained on";
+        /// Model was derived from (fine-tuned, quantized, merged from) another model.
+        DerivedFrom = "DERIVED_FROM", "derived from";
+        /// Application exposes an agent to its users.
+        Exposes = "EXPOSES", "exposes";
+        /// Agent or application reads a knowledge base.
+        ReadsFrom = "READS_FROM", "reads from";
+        /// Agent, application or model is steered by a prompt.
+        PromptedBy = "PROMPTED_BY", "prompted by";
+        /// Agent delegates to another agent.
+        DelegatesTo = "DELEGATES_TO", "delegates to";
+        /// Anything that depends on anything else.
+        DependsOn = "DEPENDS_ON", "depends on";
+    }
+
+    /// What a person decided on a finding.
+    DecisionKind {
+        /// Work on it; the finding is IN_PROGRESS.
+        InProgress = "IN_PROGRESS", "In progress";
+        /// Not a problem; the finding is FALSE_POSITIVE.
+        FalsePositive = "FALSE_POSITIVE", "False positive";
+        /// A known problem kept until a date; the finding is RISK_ACCEPTED.
+        RiskAccepted = "RISK_ACCEPTED", "Risk accepted";
+        /// Back to OPEN.
+        Reopened = "REOPENED", "Reopened";
+    }
+
+    /// Letter for a risk figure (`stance-risk/1`): A below 10, B below 30, C below 50, D below 75, F from 75.
+    Grade {
+        A = "A", "A";
+        B = "B", "B";
+        C = "C", "C";
+        D = "D", "D";
+        F = "F", "F";
+    }
+}
+
+impl Severity {
+    /// 0 (critical) to 4 (info): the order in the database, worst first.
+    #[must_use]
+    pub const fn rank(self) -> i16 {
+        self as i16
+    }
+
+    /// The inverse of [`Self::rank`]; `None` outside 0..=4.
+    #[must_use]
+    pub fn from_rank(rank: i16) -> Option<Self> {
+        usize::try_from(rank).ok().and_then(|i| Self::ALL.get(i).copied())
+    }
+}
+
+impl Grade {
+    /// The grade of a risk figure in 0..=100.
+    #[must_use]
+    pub fn of(risk: f64) -> Self {
+        match risk {
+            r if r < 10.0 => Self::A,
+            r if r < 30.0 => Self::B,
+            r if r < 50.0 => Self::C,
+            r if r < 75.0 => Self::D,
+            _ => Self::F,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_reads_back_as_its_member() {
+        for severity in Severity::ALL {
+            assert_eq!(severity.as_str().parse(), Ok(*severity));
+            assert_eq!(Severity::from_rank(severity.rank()), Some(*severity));
+        }
+        for kind in AssetKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+        }
+        assert_eq!(Severity::from_rank(5), None);
+        assert_eq!(Severity::from_rank(-1), None);
+    }
+
+    #[test]
+    fn an_unknown_word_names_the_allowed_ones() {
+        let error = "SEVERE".parse::<Severity>().unwrap_err();
+        assert_eq!(error.to_string(), "Severity must be one of CRITICAL, HIGH, MEDIUM, LOW, INFO");
+    }
+
+    #[test]
+    fn grades_change_at_their_bounds() {
+        let grades = [0.0, 9.99, 10.0, 29.99, 30.0, 49.99, 50.0, 74.99, 75.0, 100.0].map(Grade::of);
+        use Grade::{A, B, C, D, F};
+        assert_eq!(grades, [A, A, B, B, C, C, D, D, F, F]);
+    }
+}
