@@ -1,1 +1,106 @@
-//! placeholder
+//! Reports of AI-security tools, as normalized records.
+//!
+//! Pure: bytes in, records out. No database, no network, no clock. One folder per tool, one line in [`registry`].
+
+mod record;
+
+pub use record::*;
+
+use std::io::Read;
+
+/// A report's bytes, which an importer may read more than once (SARIF may put its rules after its results).
+pub trait Source {
+    /// Opens the report at its first byte, decompressed.
+    ///
+    /// # Errors
+    /// When the bytes can not be read.
+    fn open(&self) -> std::io::Result<Box<dyn Read + '_>>;
+}
+
+impl Source for &[u8] {
+    fn open(&self) -> std::io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(*self))
+    }
+}
+
+/// What was said with the upload.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// The asset that the uploader named (`asset=KEY`); it wins over what the report says.
+    pub asset: Option<AssetRef>,
+    /// The name of the uploaded file; used to name the asset when neither hint nor report does.
+    pub filename: Option<String>,
+}
+
+/// Takes the records one by one; returning an error stops the importer.
+pub trait Sink {
+    /// # Errors
+    /// When the receiver does not want more; the importer returns it as [`ImportError::Stopped`].
+    fn record(&mut self, record: Record) -> Result<(), Stopped>;
+}
+
+impl Sink for Vec<Record> {
+    fn record(&mut self, record: Record) -> Result<(), Stopped> {
+        self.push(record);
+        Ok(())
+    }
+}
+
+/// The receiver of records went away or refused one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Stopped(pub String);
+
+/// Where a report is broken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Position {
+    /// 1-based; `None` where the format has no lines.
+    pub line: Option<u64>,
+    /// 1-based.
+    pub column: Option<u64>,
+    /// The path inside the document, for example `runs[0].results[17].message`; empty when unknown.
+    pub path: String,
+}
+
+/// Why a report could not be imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// No importer knows the format. Names what was expected.
+    #[error("the format was not recognized: {0}")]
+    Unknown(String),
+    /// The report is not what its format says. `expected` is a sentence that a person can act on.
+    #[error("{expected}")]
+    Malformed { expected: String, position: Position },
+    /// The report ends in the middle.
+    #[error("the report ends too early: {expected}")]
+    Truncated { expected: String, position: Position },
+    /// A limit was passed, named with its value.
+    #[error("{0}")]
+    TooLarge(String),
+    #[error("{0}")]
+    Stopped(#[from] Stopped),
+    #[error("the report could not be read: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// One format of reports.
+pub trait Importer: Sync {
+    /// The format's id, as used in `format=`: lower case, for example `sarif`.
+    fn format(&self) -> &'static str;
+
+    /// What a person calls it, for example `SARIF 2.1.0`.
+    fn title(&self) -> &'static str;
+
+    /// Whether these first bytes (at most [`SNIFF_BYTES`], decompressed) are of this format.
+    /// Exactly one importer says yes to a well-formed report.
+    fn sniff(&self, head: &[u8]) -> bool;
+
+    /// Reads the report, giving each record to `sink` as soon as it is known. Memory stays bounded on any input.
+    ///
+    /// # Errors
+    /// [`ImportError`], with the position where the report is broken. Never panics, whatever the bytes.
+    fn read(&self, source: &dyn Source, hints: &Hints, sink: &mut dyn Sink) -> Result<RunInfo, ImportError>;
+}
+
+/// How many bytes [`Importer::sniff`] may look at.
+pub const SNIFF_BYTES: usize = 64 * 1024;

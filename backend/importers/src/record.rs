@@ -1,0 +1,134 @@
+//! What every importer produces: normalized records, whatever the tool.
+//!
+//! The server stages these rows and merges them; nothing in here knows of a database.
+
+use serde::{Deserialize, Serialize};
+use stance_shared::{AssetKind, Layer, RelationKind, Severity};
+
+/// How a report names an asset: its kind and its external key. Two records with the same reference mean one asset.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AssetRef {
+    pub kind: AssetKind,
+    /// Stable key in the outside world: a model name, a `pkg:` purl, a repository URL. Never empty, at most 512 characters.
+    pub key: String,
+}
+
+/// An asset that a report describes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AssetRecord {
+    #[serde(flatten)]
+    pub asset: AssetRef,
+    /// What a person calls it; the key when the report gives nothing better.
+    pub name: String,
+    /// What the report says of it, as a JSON object; stored with the report as its source.
+    #[serde(default)]
+    pub attributes: serde_json::Map<String, serde_json::Value>,
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+/// A relation between two assets that a report describes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RelationRecord {
+    pub from: AssetRef,
+    pub kind: RelationKind,
+    pub to: AssetRef,
+}
+
+/// A place in a file, an artifact or a conversation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Location {
+    /// Path or URI, normalized: no `file://`, no scan root, forward slashes; archive members as `archive.zip:member`.
+    pub uri: String,
+    /// First line, 1-based.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The text at the place, at most 2,000 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snippet: Option<String>,
+}
+
+/// A suppression that the report itself carries (SARIF `suppressions`, VEX). Becomes a decision with its origin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Suppression {
+    /// Where it was said, for example `SARIF suppressions[inSource]`.
+    pub origin: String,
+    /// Why, in the source's words.
+    pub justification: String,
+}
+
+/// One problem that a report found on one asset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FindingRecord {
+    pub asset: AssetRef,
+    /// Identity across reports: see `stance_engine::fingerprint`. Two records of one report with the same fingerprint
+    /// are two findings; the merge numbers them in the order of their lines.
+    pub fingerprint: stance_engine::fingerprint::Fingerprint,
+    /// The tool's rule, normalized (`B301`, `promptinject.HijackHateHumansMini/promptinject.AttackRogueString`).
+    pub rule: String,
+    pub layer: Layer,
+    pub severity: Severity,
+    /// A CVSS, AIVSS or similar score of 0.0 to 10.0 where the source gives one; it then replaces the severity's base in `stance-risk/1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// Share of attacks that succeeded, 0.0 to 1.0, for red-team tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attack_success_rate: Option<f64>,
+    /// One line, at most 300 characters.
+    pub title: String,
+    /// Markdown or plain text, at most 8,000 characters.
+    pub description: String,
+    /// What to do about it; empty when the source says nothing.
+    pub remediation: String,
+    /// Taxonomy references, `framework@version:id`, each known to `stance_shared::taxonomy`.
+    pub categories: Vec<String>,
+    /// The first is the primary one; at most 50.
+    pub locations: Vec<Location>,
+    /// Evidence as a JSON object, secrets redacted, at most 16 KiB.
+    pub evidence: serde_json::Map<String, serde_json::Value>,
+    /// How often the report saw it (hits, attempts that succeeded), at least 1.
+    pub count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppression: Option<Suppression>,
+}
+
+/// Something the tool could not assess: an error, a skipped file, a crashed run. Never a finding, never a pass.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GapRecord {
+    /// Short class, for example `tool-error`, `skipped`, `incomplete-run`, `asset-guessed`, `empty-report`.
+    pub class: String,
+    /// What could not be assessed: a file, a probe, a server; empty for the whole run.
+    pub subject: String,
+    /// Why, in a sentence a person can act on, at most 1,000 characters.
+    pub reason: String,
+}
+
+/// A record of a report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    Asset(AssetRecord),
+    Relation(RelationRecord),
+    Finding(Box<FindingRecord>),
+    Gap(GapRecord),
+}
+
+/// Which tool and run a report comes from, and what it covers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunInfo {
+    /// The tool's own name (`bandit`, `garak`, `modelscan`): for SARIF the driver's, not "SARIF".
+    pub tool: String,
+    /// The tool's version; empty when the report does not say.
+    pub tool_version: String,
+    /// Tells scans of one tool on one asset apart (SARIF `automationDetails.id`, a probe set); empty for "the" scan.
+    /// "Resolved by absence" holds within (tool, asset, scan identity).
+    pub scan_identity: String,
+    /// The assets that the run assessed, also where it found nothing: absence is judged on these.
+    pub assessed: Vec<AssetRef>,
+    /// Layers that the run assessed, for completeness.
+    pub layers: Vec<Layer>,
+    /// Whether a finding that this report does not mention counts as gone. False for partial reports
+    /// (a garak run that crashed, a SARIF with `baselineState` only of changes).
+    pub complete: bool,
+}
