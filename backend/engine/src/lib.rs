@@ -1,1 +1,3 @@
-//! placeholder
+//! Stance's pure core: finding identity and the risk formula. No IO, no clock, no async.
+
+pub mod fingerprint;
