@@ -3,6 +3,7 @@
 //! Nothing in here does IO, reads a clock or is asynchronous, and all of it compiles to WebAssembly.
 
 pub mod ids;
+#[cfg(feature = "taxonomy")]
 pub mod taxonomy;
 pub mod vocabulary;
 
