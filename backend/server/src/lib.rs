@@ -1,1 +1,3 @@
-//! placeholder
+//! Stance: the server's library. `main.rs` holds the command line only.
+
+pub mod kernel;

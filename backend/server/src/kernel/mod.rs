@@ -1,0 +1,16 @@
+//! What every slice stands on: who asks, what they may do, the database's door, errors, time, randomness.
+
+pub mod authz;
+pub mod clock;
+pub mod crypto;
+pub mod ctx;
+pub mod db;
+pub mod error;
+pub mod page;
+pub mod tasks;
+
+pub use authz::{Permission, Role};
+pub use clock::Clock;
+pub use ctx::{Actor, Ctx};
+pub use db::{Db, SystemTx, TenantTx};
+pub use error::{Error, Kind, Result};
