@@ -1,1 +1,35 @@
-fn main() {}
+//! `cargo xtask …`: everything a person types to build, run, test and measure Stance.
+
+mod dist;
+mod frontend;
+mod postgres;
+mod provision;
+mod regenerate;
+mod shell;
+mod test;
+
+use clap::Parser;
+
+/// Build, run, test and regenerate Stance.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Install or find what the tests need, then run every check and test. The last line is `N passed, N failed`.
+    Test,
+    /// Build target/dist/stance: one release binary with the dashboard inside.
+    Dist,
+    /// Make every generated file anew: .sqlx, schema.graphql, openapi.json, authorization.txt.
+    Regenerate {
+        /// Only .sqlx, which the server needs in order to compile.
+        #[arg(long)]
+        sqlx: bool,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Task::parse() {
+        Task::Test => test::run(),
+        Task::Dist => dist::run(),
+        Task::Regenerate { sqlx } => regenerate::run(sqlx),
+    }
+}
