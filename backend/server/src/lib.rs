@@ -1,3 +1,4 @@
 //! Stance: the server's library. `main.rs` holds the command line only.
 
 pub mod kernel;
+pub mod live;

@@ -1,0 +1,215 @@
+//! Live events: `NOTIFY` in the writer's transaction, one `LISTEN` connection per process, a broadcast to whoever watches.
+//!
+//! An event says only *that* something changed. Readers fetch it anew through the API, with their own permissions, so
+//! an event can neither leak content nor be out of date.
+
+use crate::kernel::{Db, Error, Permission, Result, TenantTx, tasks::Tasks};
+use futures::{Stream, StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgListener;
+use stance_shared::TenantId;
+use std::time::Duration;
+use tokio::sync::broadcast;
+use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
+use uuid::Uuid;
+
+const CHANNEL: &str = "stance_live";
+/// Events that a slow reader may fall behind before it is told to look at everything again.
+const BACKLOG: usize = 1024;
+
+/// What kind of thing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// A report's status or progress.
+    Report,
+    /// A finding's content or decision.
+    Finding,
+    /// Risk figures of an asset or of the organization.
+    Risk,
+    /// An asset or its relations.
+    Asset,
+}
+
+impl Topic {
+    pub const ALL: [Self; 4] = [Self::Report, Self::Finding, Self::Risk, Self::Asset];
+
+    /// The topic's name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Report => "report",
+            Self::Finding => "finding",
+            Self::Risk => "risk",
+            Self::Asset => "asset",
+        }
+    }
+
+    /// Who may watch the topic.
+    #[must_use]
+    pub const fn permission(self) -> Permission {
+        match self {
+            Self::Report => Permission::ReportRead,
+            Self::Finding => Permission::FindingRead,
+            Self::Risk => Permission::PostureRead,
+            Self::Asset => Permission::AssetRead,
+        }
+    }
+}
+
+/// Something changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub topic: Topic,
+    /// What changed; `None`: events were missed, anything of the topic may have changed.
+    pub id: Option<Uuid>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    tenant: Uuid,
+    topic: Topic,
+    id: Uuid,
+}
+
+/// Tells all processes that something changed, once the caller's transaction commits. PostgreSQL folds equal messages
+/// of one transaction into one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn notify(tx: &mut TenantTx, topic: Topic, id: Uuid) -> Result<()> {
+    let message = Message { tenant: tx.ctx().tenant.0, topic, id };
+    let message = serde_json::to_string(&message).map_err(Error::internal)?;
+    sqlx::query!("select pg_notify($1, $2)", CHANNEL, message).execute(tx.conn()).await?;
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Signal {
+    Changed {
+        tenant: TenantId,
+        event: Event,
+    },
+    /// The connection was lost for a while.
+    Missed,
+}
+
+/// The process's end of the channel.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    sender: broadcast::Sender<Signal>,
+}
+
+impl Hub {
+    /// Starts listening; reconnects for as long as the process runs.
+    #[must_use]
+    pub fn start(db: &Db, tasks: &Tasks) -> Self {
+        let (sender, _) = broadcast::channel(BACKLOG);
+        let hub = Self { sender };
+        let (db, stop, broadcast) = (db.clone(), tasks.stopping(), hub.sender.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = listen_for_ever(&db, &broadcast) => {}
+            }
+        });
+        hub
+    }
+
+    /// The tenant's events from now on. The caller filters by [`Topic::permission`].
+    pub fn subscribe(&self, tenant: TenantId) -> impl Stream<Item = Event> + Send + 'static {
+        let anything = || Topic::ALL.map(|topic| Event { topic, id: None }).to_vec();
+        BroadcastStream::new(self.sender.subscribe()).flat_map(move |signal| {
+            stream::iter(match signal {
+                Ok(Signal::Changed { tenant: of, event }) if of == tenant => vec![event],
+                Ok(Signal::Changed { .. }) => Vec::new(),
+                Ok(Signal::Missed) | Err(BroadcastStreamRecvError::Lagged(_)) => anything(),
+            })
+        })
+    }
+}
+
+async fn listen_for_ever(db: &Db, sender: &broadcast::Sender<Signal>) {
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match PgListener::connect_with(db.pool()).await {
+            Ok(mut listener) => {
+                pause = Duration::from_millis(100);
+                if let Err(error) = listen(&mut listener, sender).await {
+                    tracing::warn!(%error, "live events: the connection was lost");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "live events: no connection"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+async fn listen(listener: &mut PgListener, sender: &broadcast::Sender<Signal>) -> std::result::Result<(), sqlx::Error> {
+    listener.listen(CHANNEL).await?;
+    // Whoever subscribed before this moment may have missed something. An error means that nobody watches.
+    let _ = sender.send(Signal::Missed);
+    loop {
+        let Some(notification) = listener.try_recv().await? else {
+            let _ = sender.send(Signal::Missed);
+            continue;
+        };
+        match serde_json::from_str::<Message>(notification.payload()) {
+            Ok(Message { tenant, topic, id }) => {
+                let event = Event { topic, id: Some(id) };
+                let _ = sender.send(Signal::Changed { tenant: TenantId(tenant), event });
+            }
+            Err(error) => tracing::warn!(%error, "live events: not a message of ours"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Clock, Ctx};
+    use sqlx::PgPool;
+
+    async fn tell(db: &Db, tenant: TenantId, commit: bool) -> Uuid {
+        let ctx = Ctx::system(tenant, "test", Clock::System);
+        let id = ctx.new_id();
+        let mut tx = db.begin(&ctx, Permission::FindingTriage).await.unwrap();
+        notify(&mut tx, Topic::Finding, id).await.unwrap();
+        if commit {
+            tx.commit().await.unwrap();
+        }
+        id
+    }
+
+    /// The next event that names a thing.
+    async fn next(events: &mut (impl Stream<Item = Event> + Unpin)) -> Uuid {
+        let named = events.filter_map(|event| std::future::ready(event.id)).next();
+        tokio::time::timeout(Duration::from_secs(20), named).await.unwrap().unwrap()
+    }
+
+    #[sqlx::test(migrator = "crate::kernel::db::MIGRATOR")]
+    async fn a_tenant_hears_of_its_own_committed_changes_also_after_the_connection_broke(pool: PgPool) {
+        let db = Db::from_pool(pool.clone());
+        let tasks = Tasks::default();
+        let hub = Hub::start(&db, &tasks);
+        let (ours, theirs) = (TenantId(Uuid::from_u128(1)), TenantId(Uuid::from_u128(2)));
+        let mut events = Box::pin(hub.subscribe(ours));
+        assert_eq!(events.next().await.unwrap().id, None, "listening has begun");
+
+        tell(&db, theirs, true).await;
+        tell(&db, ours, false).await;
+        let id = tell(&db, ours, true).await;
+        assert_eq!(next(&mut events).await, id);
+
+        let mut events = Box::pin(hub.subscribe(ours));
+        sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%' and datname = current_database()")
+            .execute(&pool)
+            .await
+            .unwrap();
+        assert_eq!(events.next().await.unwrap().id, None, "what happened meanwhile is unknown, so look at everything");
+        let id = tell(&db, ours, true).await;
+        assert_eq!(next(&mut events).await, id);
+        assert!(tasks.shutdown(Duration::from_secs(5)).await);
+    }
+}
