@@ -2,7 +2,12 @@
 //!
 //! Pure: bytes in, records out. No database, no network, no clock. One folder per tool, one line in [`registry`].
 
+mod category;
+mod json;
 mod record;
+mod sarif;
+mod sniff;
+mod text;
 
 pub use record::*;
 
@@ -104,3 +109,41 @@ pub trait Importer: Sync {
 
 /// How many bytes [`Importer::sniff`] may look at.
 pub const SNIFF_BYTES: usize = 64 * 1024;
+
+/// Every importer, one line each.
+static REGISTRY: &[&dyn Importer] = &[&sarif::Sarif];
+
+/// Every importer.
+#[must_use]
+pub fn registry() -> &'static [&'static dyn Importer] {
+    REGISTRY
+}
+
+/// The importer of a format id.
+#[must_use]
+pub fn by_format(format: &str) -> Option<&'static dyn Importer> {
+    REGISTRY.iter().copied().find(|importer| importer.format() == format)
+}
+
+/// The importer for a report that begins with `head` (decompressed, ideally [`SNIFF_BYTES`] long). A `format` other than
+/// `auto` decides by itself.
+///
+/// # Errors
+/// [`ImportError::Unknown`], naming the known formats and what the file looks like.
+pub fn detect(head: &[u8], format: Option<&str>) -> Result<&'static dyn Importer, ImportError> {
+    let formats = || REGISTRY.iter().map(|i| format!("{} ({})", i.format(), i.title())).collect::<Vec<_>>().join(", ");
+    if let Some(format) = format.filter(|format| *format != "auto") {
+        return by_format(format).ok_or_else(|| {
+            ImportError::Unknown(format!(
+                "“{}” is not a format; use auto or one of {}",
+                text::one_line(format, 40),
+                formats()
+            ))
+        });
+    }
+    let head = &head[..head.len().min(SNIFF_BYTES)];
+    let found = REGISTRY.iter().copied().find(|importer| importer.sniff(head));
+    found.ok_or_else(|| {
+        ImportError::Unknown(format!("the file looks like {}; known are {}", sniff::describe(head), formats()))
+    })
+}

@@ -128,7 +128,25 @@ pub struct RunInfo {
     pub assessed: Vec<AssetRef>,
     /// Layers that the run assessed, for completeness.
     pub layers: Vec<Layer>,
+    /// Completeness checks (`stance_engine::risk::CHECKS`) that the run makes fresh for the assets it assessed.
+    #[serde(default)]
+    pub checks: Vec<String>,
     /// Whether a finding that this report does not mention counts as gone. False for partial reports
     /// (a garak run that crashed, a SARIF with `baselineState` only of changes).
     pub complete: bool,
+}
+
+impl RunInfo {
+    /// Notes that the run assessed `asset` in `layer`, which makes `check` fresh.
+    pub(crate) fn assess(&mut self, asset: &AssetRef, layer: Layer, check: &str) {
+        if !self.assessed.contains(asset) {
+            self.assessed.push(asset.clone());
+        }
+        if !self.layers.contains(&layer) {
+            self.layers.push(layer);
+        }
+        if !self.checks.iter().any(|known| known == check) {
+            self.checks.push(check.to_owned());
+        }
+    }
 }

@@ -1,0 +1,220 @@
+//! The parts of SARIF 2.1.0 that are read; everything else is passed over. Members may be `null` wherever they may be absent.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::json::or_default;
+
+pub(super) type Properties = Map<String, Value>;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct SarifResult {
+    pub rule_id: Option<String>,
+    pub rule_index: Option<i64>,
+    pub rule: Option<DescriptorReference>,
+    pub level: Option<String>,
+    pub kind: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub message: Message,
+    #[serde(deserialize_with = "or_default")]
+    pub locations: Vec<SarifLocation>,
+    pub suppressions: Option<Vec<SarifSuppression>>,
+    pub baseline_state: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub fingerprints: Properties,
+    #[serde(deserialize_with = "or_default")]
+    pub partial_fingerprints: Properties,
+    #[serde(deserialize_with = "or_default")]
+    pub properties: Properties,
+    #[serde(deserialize_with = "or_default")]
+    pub taxa: Vec<DescriptorReference>,
+    #[serde(deserialize_with = "or_default")]
+    pub fixes: Vec<Fix>,
+    pub occurrence_count: Option<u64>,
+    pub hosted_viewer_uri: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Message {
+    pub text: Option<String>,
+    pub markdown: Option<String>,
+    pub id: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub arguments: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Fix {
+    #[serde(deserialize_with = "or_default")]
+    pub description: Message,
+}
+
+/// A reference to a rule or taxon.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct DescriptorReference {
+    pub id: Option<String>,
+    pub index: Option<i64>,
+    pub tool_component: Option<ComponentReference>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ComponentReference {
+    pub name: Option<String>,
+    pub index: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct SarifLocation {
+    #[serde(deserialize_with = "or_default")]
+    pub physical_location: PhysicalLocation,
+    #[serde(deserialize_with = "or_default")]
+    pub logical_locations: Vec<LogicalLocation>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct PhysicalLocation {
+    #[serde(deserialize_with = "or_default")]
+    pub artifact_location: ArtifactLocation,
+    #[serde(deserialize_with = "or_default")]
+    pub region: Region,
+    #[serde(deserialize_with = "or_default")]
+    pub context_region: Region,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ArtifactLocation {
+    pub uri: Option<String>,
+    pub uri_base_id: Option<String>,
+    pub index: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Region {
+    pub start_line: Option<i64>,
+    #[serde(deserialize_with = "or_default")]
+    pub snippet: Message,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct LogicalLocation {
+    pub fully_qualified_name: Option<String>,
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct SarifSuppression {
+    pub kind: Option<String>,
+    /// `state` in drafts of the standard.
+    #[serde(alias = "state")]
+    pub status: Option<String>,
+    pub justification: Option<String>,
+}
+
+/// A rule as the tool describes it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Descriptor {
+    #[serde(deserialize_with = "or_default")]
+    pub id: String,
+    pub name: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub short_description: Message,
+    #[serde(deserialize_with = "or_default")]
+    pub full_description: Message,
+    #[serde(deserialize_with = "or_default")]
+    pub help: Message,
+    pub help_uri: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub default_configuration: Configuration,
+    #[serde(deserialize_with = "or_default")]
+    pub message_strings: BTreeMap<String, Message>,
+    #[serde(deserialize_with = "or_default")]
+    pub properties: Properties,
+    #[serde(deserialize_with = "or_default")]
+    pub relationships: Vec<Relationship>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Configuration {
+    pub level: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Relationship {
+    #[serde(deserialize_with = "or_default")]
+    pub target: DescriptorReference,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Taxonomy {
+    pub name: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub taxa: Vec<Taxon>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Taxon {
+    #[serde(deserialize_with = "or_default")]
+    pub id: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Artifact {
+    #[serde(deserialize_with = "or_default")]
+    pub location: ArtifactLocation,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AutomationDetails {
+    #[serde(deserialize_with = "or_default")]
+    pub id: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct VersionControl {
+    pub repository_uri: Option<String>,
+    pub branch: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Invocation {
+    pub execution_successful: Option<bool>,
+    pub exit_code_description: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub working_directory: ArtifactLocation,
+    #[serde(deserialize_with = "or_default")]
+    pub tool_execution_notifications: Vec<Notification>,
+    #[serde(deserialize_with = "or_default")]
+    pub tool_configuration_notifications: Vec<Notification>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Notification {
+    pub level: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub message: Message,
+    #[serde(deserialize_with = "or_default")]
+    pub locations: Vec<SarifLocation>,
+}

@@ -1,0 +1,222 @@
+//! One SARIF result as a finding.
+
+use serde_json::{Value, json};
+use stance_engine::fingerprint::Fingerprint;
+use stance_shared::Severity;
+
+use super::context::{Rule, RunContext};
+use super::mapping;
+use super::model::{ArtifactLocation, Message, Properties, Region, SarifLocation, SarifResult};
+use crate::text::{self, Evidence};
+use crate::{AssetRef, FindingRecord, Location, Suppression};
+
+/// The rule of a result that names none.
+const NO_RULE: &str = "(no rule)";
+
+/// Whether a result says that something is wrong now: not a pass, and not one that is gone since the baseline.
+pub(super) fn is_problem(result: &SarifResult) -> bool {
+    !matches!(result.kind.as_deref(), Some("pass" | "notApplicable"))
+        && result.baseline_state.as_deref() != Some("absent")
+}
+
+/// Whether the result names a file only by its place in the run's `artifacts`.
+pub(super) fn needs_artifacts(result: &SarifResult) -> bool {
+    let artifact = |location: &SarifLocation| {
+        let artifact = &location.physical_location.artifact_location;
+        artifact.uri.is_none() && artifact.index.is_some_and(|index| index >= 0)
+    };
+    result.locations.iter().any(artifact)
+}
+
+pub(super) fn finding(run: &RunContext, asset: &AssetRef, result: SarifResult) -> FindingRecord {
+    let rule = run.rule(result.rule_id.as_deref(), result.rule_index, result.rule.as_ref());
+    let named = result.rule_id.as_deref().or_else(|| result.rule.as_ref()?.id.as_deref());
+    let rule_id =
+        named.or(rule.map(|rule| rule.id.as_str())).map(str::trim).filter(|id| !id.is_empty()).unwrap_or(NO_RULE);
+    let rule_id = text::truncate(rule_id, 300);
+
+    let message = message_text(&result.message, rule);
+    let score = mapping::security_severity(&result.properties).or_else(|| rule?.score);
+    let mut categories =
+        rule.map_or_else(|| mapping::rule_categories(&rule_id, &Properties::new()), |rule| rule.categories.clone());
+    mapping::add_properties(&result.properties, &mut categories);
+    result.taxa.iter().for_each(|taxon| run.add_taxon(taxon, &mut categories));
+    mapping::complete_categories(&run.tool, &rule_id, &mut categories);
+
+    let locations: Vec<Location> = result.locations.iter().take(50).filter_map(|l| location(run, l)).collect();
+    let fingerprint = fingerprint(run, asset, &rule_id, &result, &locations, &message);
+    FindingRecord {
+        asset: asset.clone(),
+        fingerprint,
+        layer: mapping::layer(&run.tool, &categories),
+        severity: severity(&result, rule, score),
+        score,
+        attack_success_rate: None,
+        title: title(rule, &rule_id, &message),
+        description: description(rule, &message),
+        remediation: remediation(&result, rule),
+        categories: categories.into_vec(),
+        evidence: evidence(&result, rule),
+        count: result.occurrence_count.unwrap_or(1).max(1),
+        suppression: suppression(&result),
+        rule: rule_id,
+        locations,
+    }
+}
+
+/// By score, else by the tool's own word, else by level: the result's before the rule's, `warning` when neither says.
+fn severity(result: &SarifResult, rule: Option<&Rule>, score: Option<f64>) -> Severity {
+    if result.kind.as_deref() == Some("informational") {
+        return Severity::Info;
+    }
+    let level = || result.level.as_deref().or_else(|| rule?.level.as_deref()).and_then(mapping::level_severity);
+    score
+        .map(mapping::score_severity)
+        .or_else(|| mapping::property_severity(&result.properties))
+        .or_else(|| rule?.severity)
+        .or_else(level)
+        .unwrap_or(Severity::Medium)
+}
+
+/// The message's text, from the rule's table where the result only gives an id, with `{0}` filled in.
+fn message_text(message: &Message, rule: Option<&Rule>) -> String {
+    let of = |message: &Message| {
+        message.text.clone().or_else(|| message.markdown.clone()).filter(|text| !text.trim().is_empty())
+    };
+    let from_rule = || rule?.messages.get(message.id.as_deref()?).and_then(of);
+    let mut text = of(message).or_else(from_rule).unwrap_or_default();
+    for (i, argument) in message.arguments.iter().take(20).enumerate() {
+        text = text.replace(&format!("{{{i}}}"), &text::truncate(argument, 1000));
+    }
+    text
+}
+
+/// The rule's short description, unless it only repeats the rule's id; then the message.
+fn title(rule: Option<&Rule>, rule_id: &str, message: &str) -> String {
+    let short = rule.map(|rule| rule.short.as_str()).filter(|short| !short.is_empty() && !short.contains(rule_id));
+    let name = rule.map(|rule| rule.name.as_str()).filter(|name| !name.is_empty());
+    let title = short.or(Some(message).filter(|message| !message.trim().is_empty())).or(name).unwrap_or(rule_id);
+    text::one_line(&text::redact(title), 300)
+}
+
+fn description(rule: Option<&Rule>, message: &str) -> String {
+    let full =
+        rule.map(|rule| rule.full.as_str()).filter(|full| !full.is_empty() && *full != message).unwrap_or_default();
+    let description = if full.is_empty() { message.to_owned() } else { format!("{message}\n\n{full}") };
+    text::evidence_text(description.trim(), 8000)
+}
+
+fn remediation(result: &SarifResult, rule: Option<&Rule>) -> String {
+    let fix =
+        result.fixes.iter().find_map(|fix| fix.description.text.as_deref().or(fix.description.markdown.as_deref()));
+    let said = result.properties.get("remediation").and_then(Value::as_str).or(fix);
+    let help = rule.map(|rule| rule.help.as_str()).filter(|help| !help.is_empty());
+    let uri = rule.map(|rule| rule.help_uri.as_str()).filter(|uri| uri.starts_with("http"));
+    let text = match (said.or(help), uri) {
+        (Some(text), Some(uri)) if !text.contains(uri) => format!("{text}\n\n{uri}"),
+        (Some(text), _) => text.to_owned(),
+        (None, uri) => uri.unwrap_or_default().to_owned(),
+    };
+    text::evidence_text(&text, 8000)
+}
+
+fn evidence(result: &SarifResult, rule: Option<&Rule>) -> serde_json::Map<String, Value> {
+    let mut evidence = Evidence::default();
+    evidence.add("level", result.level.clone().or_else(|| rule?.level.clone()));
+    evidence.add("kind", result.kind.clone());
+    evidence.add("ruleName", rule.map(|rule| rule.name.clone()));
+    evidence.add("viewer", result.hosted_viewer_uri.clone());
+    evidence.add("properties", Value::Object(result.properties.clone()));
+    evidence.add("fingerprints", Value::Object(result.fingerprints.clone()));
+    evidence.add("partialFingerprints", Value::Object(result.partial_fingerprints.clone()));
+    if result.locations.len() > 50 {
+        evidence.add("locationsOmitted", json!(result.locations.len() - 50));
+    }
+    evidence.finish()
+}
+
+/// Suppressed when every suppression counts: accepted, or with no status said.
+fn suppression(result: &SarifResult) -> Option<Suppression> {
+    let all = result.suppressions.as_deref()?;
+    let first = all.first()?;
+    if !all.iter().all(|suppression| matches!(suppression.status.as_deref(), None | Some("accepted"))) {
+        return None;
+    }
+    let justification =
+        all.iter().find_map(|s| s.justification.as_deref()).unwrap_or("suppressed in the tool, which gave no reason");
+    Some(Suppression {
+        origin: format!("SARIF suppressions[{}]", text::one_line(first.kind.as_deref().unwrap_or("external"), 60)),
+        justification: text::truncate(justification, 1000),
+    })
+}
+
+fn location(run: &RunContext, location: &SarifLocation) -> Option<Location> {
+    let physical = &location.physical_location;
+    let artifact = &physical.artifact_location;
+    let table = || run.artifacts.as_ref()?.get(usize::try_from(artifact.index?).ok()?);
+    let file = if artifact.uri.is_some() { Some(artifact) } else { table() };
+    let uri = match file.and_then(|file| file.uri.as_deref()) {
+        Some(uri) => text::normalize_uri(uri, root(run, file)),
+        None => {
+            let logical =
+                location.logical_locations.iter().find_map(|l| l.fully_qualified_name.as_deref().or(l.name.as_deref()));
+            text::truncate(logical?, 1000)
+        }
+    };
+    let of_region = |region: &Region| region.snippet.text.clone().filter(|text| !text.trim().is_empty());
+    let snippet = of_region(&physical.region).or_else(|| of_region(&physical.context_region));
+    Some(Location {
+        uri,
+        line: physical.region.start_line.and_then(|line| u32::try_from(line).ok()).filter(|line| *line > 0),
+        snippet: snippet.map(|text| text::evidence_text(&text, 2000)),
+    })
+}
+
+/// Where the scan was rooted, to take it off absolute paths.
+fn root<'a>(run: &'a RunContext, file: Option<&'a ArtifactLocation>) -> Option<&'a str> {
+    let base = file.and_then(|file| file.uri_base_id.as_deref()).and_then(|id| run.base_uris.get(id)?.uri.as_deref());
+    let one_base = || run.base_uris.values().find_map(|base| base.uri.as_deref());
+    base.or_else(one_base).or_else(|| run.invocations.iter().find_map(|i| i.working_directory.uri.as_deref()))
+}
+
+/// tool | rule | file | the tool's fingerprint, else the snippet, else the message with its numbers left out.
+fn fingerprint(
+    run: &RunContext,
+    asset: &AssetRef,
+    rule: &str,
+    result: &SarifResult,
+    locations: &[Location],
+    message: &str,
+) -> Fingerprint {
+    let uri = locations.first().map_or("", |location| location.uri.as_str());
+    let snippet = || {
+        let text = result.locations.first()?.physical_location.region.snippet.text.as_deref()?;
+        Some(text.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|text| !text.is_empty())
+    };
+    let own = tool_fingerprint(result);
+    let mark = own.or_else(snippet).unwrap_or_else(|| message.split(|c: char| c.is_ascii_digit()).collect());
+    Fingerprint::of((asset.kind.as_str(), &asset.key), &["sarif", &run.tool.to_lowercase(), rule, uri, &mark])
+}
+
+/// A fingerprint of the tool that tells results apart: at least 8 characters with a digit among them and no spaces.
+/// Not usable are constants such as “requires login”, and UUIDs, which are new in every run.
+fn tool_fingerprint(result: &SarifResult) -> Option<String> {
+    let preferred = |map: &Properties| map.get("primaryLocationLineHash").and_then(usable);
+    let any = |map: &Properties| map.values().find_map(usable);
+    any(&result.fingerprints)
+        .or_else(|| preferred(&result.partial_fingerprints))
+        .or_else(|| any(&result.partial_fingerprints))
+}
+
+fn usable(value: &Value) -> Option<String> {
+    let text = value.as_str()?;
+    let is_uuid = text.len() == 36
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { b == b'-' } else { b.is_ascii_hexdigit() });
+    let tells = (8..=500).contains(&text.len())
+        && text.bytes().any(|b| b.is_ascii_digit())
+        && !text.contains(char::is_whitespace);
+    (tells && !is_uuid).then(|| text.to_owned())
+}
