@@ -167,6 +167,7 @@ create index audit_entry_action on audit_entry (tenant_id, action, sequence);
 call protect_tenant_table('audit_head');
 call protect_tenant_table('audit_entry');
 revoke update, delete on audit_entry from stance_app, stance_system;
+revoke delete on audit_head from stance_app, stance_system;
 
 create function refuse_change() returns trigger language plpgsql as $$
 begin

@@ -1,4 +1,5 @@
 //! Stance: the server's library. `main.rs` holds the command line only.
 
+pub mod audit;
 pub mod kernel;
 pub mod live;

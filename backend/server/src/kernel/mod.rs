@@ -8,6 +8,8 @@ pub mod db;
 pub mod error;
 pub mod page;
 pub mod tasks;
+#[cfg(test)]
+pub mod testing;
 
 pub use authz::{Permission, Role};
 pub use clock::Clock;
