@@ -1,0 +1,5 @@
+//! What integrations do: bootstrap, import, query, triage.
+
+mod imports;
+mod service;
+mod triage;

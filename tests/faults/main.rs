@@ -1,0 +1,3 @@
+//! What must hold when processes die.
+
+mod kill;
