@@ -1,0 +1,94 @@
+//! Listeners of the whole document, and the server's live events.
+
+use leptos::{ev, prelude::*};
+use serde::Deserialize;
+use wasm_bindgen::{JsCast, closure::Closure};
+use web_sys::{Element, EventSource, HtmlFormElement, MessageEvent};
+
+use super::{close_menus, close_other_menus, navigate, page};
+use crate::state;
+
+/// A live event: something of the organization changed.
+#[derive(Debug, Deserialize)]
+pub struct Live {
+    /// `report`, `finding`, `risk` or `asset`.
+    pub topic: String,
+}
+
+/// Makes forms of filters, menus and the palette's key work on every page. Called once.
+pub fn install() {
+    // A GET form changes the address without loading the page anew; without this it still works.
+    window_event_listener(ev::submit, |event| {
+        let form = event.target().and_then(|t| t.dyn_into::<HtmlFormElement>().ok());
+        if let Some(form) = form.filter(|form| form.has_attribute("data-nav")) {
+            event.prevent_default();
+            close_menus();
+            navigate(&page::values(&form).on(&form.get_attribute("action").unwrap_or_default()));
+        }
+    })
+    .forget_it();
+    window_event_listener(ev::change, |event| {
+        let target = event.target().and_then(|t| t.dyn_into::<Element>().ok());
+        let form = target.filter(|t| t.has_attribute("data-submit")).and_then(|t| t.closest("form").ok().flatten());
+        if let Some(form) = form {
+            let _ = form.unchecked_into::<HtmlFormElement>().request_submit();
+        }
+    })
+    .forget_it();
+    window_event_listener(ev::click, |event| {
+        let target = event.target().and_then(|t| t.dyn_into::<Element>().ok());
+        let in_link = target.as_ref().and_then(|t| t.closest("a[href]").ok().flatten()).is_some();
+        if in_link {
+            close_menus();
+        } else {
+            close_other_menus(target.as_ref());
+        }
+    })
+    .forget_it();
+    window_event_listener(ev::keydown, |event| {
+        let app = state::app();
+        if (event.ctrl_key() || event.meta_key()) && event.key().eq_ignore_ascii_case("k") {
+            event.prevent_default();
+            app.palette.update(|open| *open = !*open);
+        } else if event.key() == "Escape" {
+            close_menus();
+            app.palette.set(false);
+            app.keys.set(false);
+        } else if plain_key(&event).as_deref() == Some("?") {
+            app.keys.set(true);
+        }
+    })
+    .forget_it();
+}
+
+/// The key, if it is meant for the page: no modifier and no field that takes text.
+#[must_use]
+pub fn plain_key(event: &ev::KeyboardEvent) -> Option<String> {
+    let typing = event.target().and_then(|t| t.dyn_into::<Element>().ok()).is_some_and(|t| {
+        t.matches("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]").unwrap_or(false)
+    });
+    (!typing && !event.ctrl_key() && !event.meta_key() && !event.alt_key()).then(|| event.key())
+}
+
+/// Calls back for each live event of the organization. The browser reconnects by itself.
+pub fn live(on_event: impl Fn(Live) + 'static) {
+    let Ok(source) = EventSource::new("/live") else { return };
+    let callback = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
+        if let Some(live) = event.data().as_string().and_then(|text| serde_json::from_str(&text).ok()) {
+            on_event(live);
+        }
+    });
+    source.set_onmessage(Some(callback.as_ref().unchecked_ref()));
+    callback.forget();
+}
+
+trait ForgetIt {
+    fn forget_it(self);
+}
+
+impl ForgetIt for WindowListenerHandle {
+    /// The listener stays for the life of the page.
+    fn forget_it(self) {
+        std::mem::forget(self);
+    }
+}

@@ -1,0 +1,90 @@
+//! Uploads with progress. `fetch` cannot tell how much it has sent, `XMLHttpRequest` can.
+
+use std::rc::Rc;
+
+use leptos::ev;
+use serde::Deserialize;
+use wasm_bindgen::{JsCast, closure::Closure};
+use web_sys::{File, FileList, HtmlInputElement, ProgressEvent, XmlHttpRequest};
+
+use super::UploadEvent;
+use crate::{format, url::encode};
+
+#[derive(Deserialize)]
+struct Accepted {
+    #[serde(rename = "reportId")]
+    report_id: String,
+}
+
+/// RFC 9457.
+#[derive(Deserialize)]
+struct Problem {
+    title: Option<String>,
+    detail: Option<String>,
+}
+
+fn list(files: Option<FileList>) -> Vec<File> {
+    files.map(|files| (0..files.length()).filter_map(|i| files.get(i)).collect()).unwrap_or_default()
+}
+
+/// The files that were dropped.
+#[must_use]
+pub fn dropped(event: &ev::DragEvent) -> Vec<File> {
+    list(event.data_transfer().and_then(|data| data.files()))
+}
+
+/// The files that were chosen; the field is emptied, so that the same file can be chosen again.
+#[must_use]
+pub fn chosen(event: &ev::Event) -> Vec<File> {
+    let Some(input) = event.target().and_then(|t| t.dyn_into::<HtmlInputElement>().ok()) else { return Vec::new() };
+    let files = list(input.files());
+    input.set_value("");
+    files
+}
+
+/// A file's name and size, for the reader.
+#[must_use]
+pub fn describe(file: &File) -> (String, String) {
+    #[expect(clippy::cast_possible_truncation, reason = "a file's size is a whole number")]
+    (file.name(), format::bytes(file.size() as i64))
+}
+
+/// Sends a report and tells how it goes.
+pub fn upload(file: &File, on_event: impl Fn(UploadEvent) + 'static) {
+    let on_event = Rc::new(on_event);
+    let refused = |message: &str| UploadEvent::Refused(message.to_owned());
+    let Ok(request) = XmlHttpRequest::new() else { return on_event(refused("The browser cannot upload.")) };
+    let url = format!("/api/v1/reports?format=auto&filename={}", encode(&file.name()));
+    if request.open("POST", &url).is_err() {
+        return on_event(refused("The browser cannot upload."));
+    }
+    let _ = request.set_request_header("content-type", "application/octet-stream");
+
+    let progress = Rc::clone(&on_event);
+    let on_progress = Closure::<dyn Fn(ProgressEvent)>::new(move |event: ProgressEvent| {
+        progress(UploadEvent::Sent(event.loaded(), event.total()))
+    });
+    if let Ok(upload) = request.upload() {
+        upload.set_onprogress(Some(on_progress.as_ref().unchecked_ref()));
+    }
+    let answered = request.clone();
+    let on_end = Closure::<dyn Fn()>::new(move || {
+        let text = answered.response_text().ok().flatten().unwrap_or_default();
+        let status = answered.status().unwrap_or_default();
+        on_event(match (status, serde_json::from_str::<Accepted>(&text)) {
+            (200..300, Ok(accepted)) => UploadEvent::Accepted(accepted.report_id),
+            (0, _) => UploadEvent::Refused("The connection broke before the report was accepted.".into()),
+            _ => UploadEvent::Refused(
+                serde_json::from_str::<Problem>(&text)
+                    .ok()
+                    .and_then(|problem| problem.detail.or(problem.title))
+                    .unwrap_or_else(|| format!("The server answered with status {status}.")),
+            ),
+        });
+    });
+    request.set_onloadend(Some(on_end.as_ref().unchecked_ref()));
+    let _ = request.send_with_opt_blob(Some(file));
+    // The closures belong to a request that ends by itself; there is one pair for each upload.
+    on_progress.forget();
+    on_end.forget();
+}

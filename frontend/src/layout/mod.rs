@@ -1,0 +1,81 @@
+//! The frame of every page: navigation at the side, the page in the middle, palette and toasts above.
+
+mod keys;
+mod palette;
+mod side;
+mod toasts;
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use crate::{
+    app::Page,
+    components::Now,
+    format,
+    gql::{Frame, frame as data},
+    icons::{self, icon},
+    load::load,
+    pages,
+    state::Viewer,
+};
+
+/// The frame around a page, once it is known who is signed in.
+pub fn frame(page: Memo<Page>) -> AnyView {
+    #[cfg(feature = "hydrate")]
+    follow_live_events();
+    load::<Frame>("The dashboard", || ().into_any(), || data::Variables {}, move |frame| framed(page, frame.viewer))
+}
+
+fn framed(page: Memo<Page>, viewer: data::FrameViewer) -> AnyView {
+    provide_context(Now(format::seconds(&viewer.now).unwrap_or_default()));
+    let name =
+        viewer.user.as_ref().map(|user| user.name.clone()).or_else(|| viewer.token_name.clone()).unwrap_or_default();
+    provide_context(Viewer {
+        user: viewer.user.as_ref().map(|user| user.id.clone()),
+        name,
+        role: viewer.role,
+        permissions: viewer.permissions.clone(),
+        organization: viewer.organization.name.clone(),
+    });
+    view! {
+        <a class="skip" href="#main">"Skip to content"</a>
+        <div class="app">
+            {side::side(page, viewer)}
+            <main class="main" id="main" tabindex="-1">{move || pages::page(&page.get())}</main>
+        </div>
+        {toasts::toasts()}
+        {palette::palette()}
+        {keys::keys()}
+    }
+    .into_any()
+}
+
+/// The bar at the top of a page: where it is, its name, and its actions. Also names the document.
+pub fn top(crumb: Option<(&'static str, &'static str)>, title: &str, end: AnyView) -> AnyView {
+    let title = crate::components::clean(title);
+    let document = title.clone();
+    let crumb = crumb
+        .map(|(label, href)| view! { <span class="crumb"><a href=href>{label}</a>{icon(icons::CHEVRON_RIGHT)}</span> });
+    view! {
+        <Title text=document/>
+        <div class="top">
+            <button class="btn quiet icon menu-btn" type="button" popovertarget="side" aria-label="Open navigation">{icon(icons::MENU)}</button>
+            {crumb}
+            <h1 class="cut"><bdi>{title}</bdi></h1>
+            <div class="end">{end}</div>
+        </div>
+    }
+    .into_any()
+}
+
+#[cfg(feature = "hydrate")]
+fn follow_live_events() {
+    let news = crate::state::app().news;
+    crate::browser::live(move |event| {
+        news.update(|news| match event.topic.as_str() {
+            "finding" => news.findings += 1,
+            "report" => news.reports += 1,
+            _ => news.posture += 1,
+        });
+    });
+}

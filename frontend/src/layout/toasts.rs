@@ -1,0 +1,46 @@
+//! Toasts, and taking back what was just done.
+
+use leptos::prelude::*;
+
+use crate::{
+    gql::{UndoTriage, undo_triage},
+    icons::{self, icon},
+    state::{self, Toast},
+};
+
+/// The place of the toasts, which is announced to screen readers.
+pub fn toasts() -> AnyView {
+    let app = state::app();
+    #[cfg(feature = "hydrate")]
+    {
+        let handle = window_event_listener(leptos::ev::keydown, move |event| {
+            let last = app.toasts.with_untracked(|toasts| toasts.last().and_then(|toast| toast.undo.clone()));
+            if let (Some("z"), Some(batch)) = (crate::browser::plain_key(&event).as_deref(), last) {
+                undo(batch);
+            }
+        });
+        on_cleanup(move || handle.remove());
+    }
+    view! {
+        <div class="toasts" role="status" aria-live="polite">
+            <For each=move || app.toasts.get() key=|toast| toast.key children=toast/>
+        </div>
+    }
+    .into_any()
+}
+
+fn toast(toast: Toast) -> AnyView {
+    let undo = toast.undo.map(|batch| view! { <button class="btn sm" type="button" on:click=move |_| undo(batch.clone())>"Undo "<kbd>"z"</kbd></button> });
+    view! { <div class="toast">{icon(icons::CHECK)}<span>{toast.text}</span>{undo}</div> }.into_any()
+}
+
+fn undo(batch: String) {
+    state::app().toasts.update(|toasts| toasts.retain(|toast| toast.undo.as_deref() != Some(&batch)));
+    state::act::<UndoTriage>(undo_triage::Variables { batch }, None, |done| {
+        state::toast(
+            format!("Taken back for {}", crate::format::counted(done.undo_triage.changed, "finding", "findings")),
+            None,
+        );
+        state::refresh();
+    });
+}
