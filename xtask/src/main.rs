@@ -9,6 +9,7 @@ mod shell;
 mod test;
 
 use clap::Parser;
+use std::process::ExitCode;
 
 /// Build, run, test and regenerate Stance.
 #[derive(Parser)]
@@ -26,10 +27,17 @@ enum Task {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Task::parse() {
+fn main() -> ExitCode {
+    let result = match Task::parse() {
         Task::Test => test::run(),
         Task::Dist => dist::run(),
         Task::Regenerate { sqlx } => regenerate::run(sqlx),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

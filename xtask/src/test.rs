@@ -48,7 +48,7 @@ fn checks(count: &mut Count) -> Result<()> {
     let cluster = step("private PostgreSQL", || Cluster::start(&programs))?;
     count.check(".sqlx", || regenerate::compare_queries(&cluster, "clippy"));
     count.check("schemas", regenerate::compare_schemas);
-    let tests = step("unit, integration and browser tests", || {
+    step("unit, integration and browser tests", || {
         let mut tests = shell::cargo(["test", "--workspace", "--no-fail-fast"]);
         tests.env("DATABASE_URL", cluster.url("postgres"));
         tests
@@ -70,8 +70,7 @@ fn checks(count: &mut Count) -> Result<()> {
             bail!("cargo test ended with {status}");
         }
         Ok(())
-    });
-    tests
+    })
 }
 
 /// Passed and failed of a line such as `test result: ok. 12 passed; 0 failed; 1 ignored; …`.
