@@ -99,11 +99,6 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
     pub(crate) fn count(self) -> Result<usize, A::Error> {
         self.map.next_value_seed(Skip(self.reading))
     }
-
-    /// Stops reading with an error of ours, which gets the current position.
-    pub(crate) fn fail(self, error: ImportError) -> A::Error {
-        self.reading.fail(error)
-    }
 }
 
 impl Reading {

@@ -3,7 +3,9 @@
 //! Pure: bytes in, records out. No database, no network, no clock. One folder per tool, one line in [`registry`].
 
 mod category;
+mod garak;
 mod json;
+mod modelscan;
 mod record;
 mod sarif;
 mod sniff;
@@ -111,7 +113,7 @@ pub trait Importer: Sync {
 pub const SNIFF_BYTES: usize = 64 * 1024;
 
 /// Every importer, one line each.
-static REGISTRY: &[&dyn Importer] = &[&sarif::Sarif];
+static REGISTRY: &[&dyn Importer] = &[&sarif::Sarif, &garak::Garak, &modelscan::ModelScan];
 
 /// Every importer.
 #[must_use]

@@ -39,7 +39,9 @@ fn the_expected_counts_come_out() {
         let findings = records.iter().filter(|record| matches!(record, Record::Finding(_))).count();
         let gaps = records.iter().filter(|record| matches!(record, Record::Gap(_))).count();
         let right = result.is_ok() && findings == expected;
-        let note = result.as_ref().map_or_else(ToString::to_string, |info| format!("{} {} {}", info.tool, info.tool_version, if info.complete { "" } else { "(partial)" }));
+        let note = result.as_ref().map_or_else(ToString::to_string, |info| {
+            format!("{} {} {}", info.tool, info.tool_version, if info.complete { "" } else { "(partial)" })
+        });
         println!("{:55} {expected:8} {findings:5}  {gaps:4} {note} {}", text("file"), if right { "" } else { "WRONG" });
         if std::env::var_os("SHOW").is_some() {
             for record in &records {

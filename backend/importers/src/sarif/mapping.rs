@@ -76,6 +76,7 @@ const RULE_CATEGORIES: &[(&str, &str, &[&str])] = &[
     ("bandit", "B106", &["cwe@4:CWE-259"]),
     ("bandit", "B107", &["cwe@4:CWE-259"]),
     ("bandit", "B108", &["cwe@4:CWE-377"]),
+    ("bandit", "B113", &["cwe@4:CWE-400"]),
     ("bandit", "B201", &["cwe@4:CWE-94"]),
     ("bandit", "B301", &["cwe@4:CWE-502"]),
     ("bandit", "B302", &["cwe@4:CWE-502"]),

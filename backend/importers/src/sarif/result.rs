@@ -54,7 +54,7 @@ pub(super) fn finding(run: &RunContext, asset: &AssetRef, result: SarifResult) -
         attack_success_rate: None,
         title: title(rule, &rule_id, &message),
         description: description(rule, &message),
-        remediation: remediation(&result, rule),
+        remediation: remediation(&result, rule, &message),
         categories: categories.into_vec(),
         evidence: evidence(&result, rule),
         count: result.occurrence_count.unwrap_or(1).max(1),
@@ -106,11 +106,11 @@ fn description(rule: Option<&Rule>, message: &str) -> String {
     text::evidence_text(description.trim(), 8000)
 }
 
-fn remediation(result: &SarifResult, rule: Option<&Rule>) -> String {
+fn remediation(result: &SarifResult, rule: Option<&Rule>, message: &str) -> String {
     let fix =
         result.fixes.iter().find_map(|fix| fix.description.text.as_deref().or(fix.description.markdown.as_deref()));
     let said = result.properties.get("remediation").and_then(Value::as_str).or(fix);
-    let help = rule.map(|rule| rule.help.as_str()).filter(|help| !help.is_empty());
+    let help = rule.map(|rule| rule.help.as_str()).filter(|help| !help.is_empty() && *help != message);
     let uri = rule.map(|rule| rule.help_uri.as_str()).filter(|uri| uri.starts_with("http"));
     let text = match (said.or(help), uri) {
         (Some(text), Some(uri)) if !text.contains(uri) => format!("{text}\n\n{uri}"),

@@ -1,0 +1,440 @@
+//! garak's report and hitlog (JSONL, 0.9 to 0.17). What is taken over, field by field: `README.md`.
+
+mod mapping;
+mod model;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use stance_engine::fingerprint::Fingerprint;
+use stance_shared::{AssetKind, Layer};
+
+use self::model::{Line, output_of, text_of};
+use crate::category::Categories;
+use crate::json::{parse_line, read_lines};
+use crate::sniff::Outline;
+use crate::text::{self, Evidence};
+use crate::{
+    AssetRecord, AssetRef, FindingRecord, GapRecord, Hints, ImportError, Importer, Position, Record, RunInfo, Sink,
+    Source,
+};
+
+/// The importer of `format=garak`.
+pub struct Garak;
+
+/// Pairs of probe and detector beyond this are refused; a run of every probe has about 400.
+const MAX_PAIRS: usize = 5000;
+
+/// A score from which garak counts an output as a hit, unless its configuration says otherwise.
+const HIT: f64 = 0.5;
+
+impl Importer for Garak {
+    fn format(&self) -> &'static str {
+        "garak"
+    }
+
+    fn title(&self) -> &'static str {
+        "garak report or hitlog (JSONL)"
+    }
+
+    fn sniff(&self, head: &[u8]) -> bool {
+        let line = Outline::of(head);
+        line.has("entry_type") || (line.has("probe") && line.has("detector") && line.has("generator"))
+    }
+
+    fn read(&self, source: &dyn Source, hints: &Hints, sink: &mut dyn Sink) -> Result<RunInfo, ImportError> {
+        let mut import = Import {
+            hints,
+            sink,
+            info: RunInfo { tool: "garak".to_owned(), ..RunInfo::default() },
+            target: Target::default(),
+            spec: String::new(),
+            completed: false,
+            entries: 0,
+            findings: 0,
+            evaluated: BTreeSet::new(),
+            probes: BTreeSet::new(),
+            goals: BTreeMap::new(),
+            examples: BTreeMap::new(),
+            hits: BTreeMap::new(),
+        };
+        read_lines(source, |number, line| import.line(number, parse_line(number, line)?))?;
+        import.finish()
+    }
+}
+
+/// What was attacked: garak's generator type and name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Target {
+    kind: String,
+    name: String,
+}
+
+impl Target {
+    fn new(kind: &str, name: &str) -> Self {
+        let known = |text: &str| text::one_line(text, 240).trim_matches(|c| c == ' ').to_owned();
+        Self { kind: known(kind), name: if name == "None" { String::new() } else { known(name) } }
+    }
+
+    /// From a hit's `generator`, which is “type name”.
+    fn of_generator(generator: &str) -> Self {
+        let (kind, name) = generator.split_once(' ').unwrap_or((generator, ""));
+        Self::new(kind, name)
+    }
+
+    /// Whether it is an endpoint or a function of an application, not a model by name.
+    fn is_application(&self) -> bool {
+        let family = self.kind.split('.').next().unwrap_or_default();
+        matches!(family, "rest" | "function" | "websocket")
+    }
+}
+
+/// An output that shows the problem.
+#[derive(Default)]
+struct Example {
+    prompt: String,
+    output: String,
+    trigger: Option<Value>,
+}
+
+impl Example {
+    fn new(line: &Line<'_>, output: Option<String>) -> Self {
+        let cut = |text: Option<String>| text::evidence_text(&text.unwrap_or_default(), 1500);
+        let trigger = line
+            .triggers
+            .as_ref()
+            .or(line.trigger.as_ref())
+            .map(|trigger| text::evidence_text(&trigger.to_string(), 300).into());
+        Self { prompt: cut(text_of(line.prompt)), output: cut(output), trigger }
+    }
+}
+
+/// Hits of one probe and detector, of a hitlog.
+struct Hits {
+    count: u64,
+    highest: f64,
+    goal: String,
+    example: Example,
+}
+
+/// One finding's numbers, from an evaluation or from hits.
+struct Outcome<'a> {
+    target: &'a Target,
+    probe: &'a str,
+    detector: &'a str,
+    fails: u64,
+    total: Option<u64>,
+    goal: String,
+    example: Option<Example>,
+    highest: Option<f64>,
+}
+
+struct Import<'a> {
+    hints: &'a Hints,
+    sink: &'a mut dyn Sink,
+    info: RunInfo,
+    target: Target,
+    /// Which probes the run was asked for.
+    spec: String,
+    completed: bool,
+    /// Lines of a report, as opposed to a hitlog's.
+    entries: u64,
+    findings: u64,
+    evaluated: BTreeSet<(String, String)>,
+    probes: BTreeSet<String>,
+    goals: BTreeMap<String, String>,
+    /// The first failing output of each probe and detector that has not been evaluated yet.
+    examples: BTreeMap<(String, String), Example>,
+    hits: BTreeMap<(Target, String, String), Hits>,
+}
+
+impl Import<'_> {
+    fn line(&mut self, number: u64, line: Line<'_>) -> Result<(), ImportError> {
+        let Some(entry) = line.entry_type.as_deref() else { return self.hit(number, &line) };
+        self.entries += 1;
+        match entry {
+            "start_run setup" | "config" => self.set_up(&line),
+            "init" => self.info.tool_version = text::one_line(line.garak_version.as_deref().unwrap_or_default(), 60),
+            "attempt" => self.attempt(&line),
+            "eval" => self.evaluation(number, &line)?,
+            "completion" | "completed" => self.completed = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn set_up(&mut self, line: &Line<'_>) {
+        if let Some(version) = &line.config_version {
+            self.info.tool_version = text::one_line(version, 60);
+        }
+        if let Some(kind) = line.target_type.as_ref().or(line.model_type.as_ref()) {
+            let name = line.target_name.as_deref().or(line.model_name.as_deref());
+            self.target = Target::new(kind, name.unwrap_or_default());
+        }
+        let mut probes: Vec<String> = Vec::new();
+        let included = line.spec.as_ref().and_then(|spec| spec.get("include")).and_then(Value::as_array);
+        match (included, &line.probe_spec) {
+            (Some(included), _) => probes.extend(included.iter().filter_map(Value::as_str).map(str::to_owned)),
+            (None, Some(Value::String(spec))) => probes.extend(spec.split(',').map(str::to_owned)),
+            _ => {}
+        }
+        let mut probes: Vec<&str> = probes.iter().map(|probe| plain(probe.trim(), "probes.")).collect();
+        probes.sort_unstable();
+        probes.dedup();
+        self.spec = probes.join(",");
+    }
+
+    /// Remembers the first failing output for each detector. An attempt stands in the report twice, sent (1) and evaluated (2).
+    fn attempt(&mut self, line: &Line<'_>) {
+        let (Some(2), Some(probe), Some(results)) = (line.status, &line.probe_classname, line.detector_results) else {
+            return;
+        };
+        let probe = plain(probe, "probes.");
+        if let (Some(goal), true) = (&line.goal, self.goals.len() < MAX_PAIRS && !self.goals.contains_key(probe)) {
+            self.goals.insert(name(probe), text::one_line(goal, 300));
+        }
+        let Ok(results) = serde_json::from_str::<BTreeMap<String, Vec<Option<f64>>>>(results.get()) else { return };
+        for (detector, scores) in results {
+            let pair = (name(probe), name(plain(&detector, "detector.")));
+            let hit = scores.iter().position(|score| score.is_some_and(|score| score >= HIT));
+            if let Some(index) = hit.filter(|_| self.examples.len() < MAX_PAIRS && !self.examples.contains_key(&pair)) {
+                self.examples.insert(pair, Example::new(line, output_of(line.outputs, index)));
+            }
+        }
+    }
+
+    fn evaluation(&mut self, number: u64, line: &Line<'_>) -> Result<(), ImportError> {
+        let (Some(probe), Some(detector)) = (&line.probe, &line.detector) else {
+            return Err(malformed(number, "an “eval” entry needs “probe” and “detector”"));
+        };
+        let (probe, detector) = (name(plain(probe, "probes.")), name(plain(detector, "detector.")));
+        let total = line.total_evaluated.or(line.total);
+        let fails = line.fails.or_else(|| Some(total?.saturating_sub(line.passed?)));
+        let Some(fails) = fails else {
+            return Err(malformed(
+                number,
+                "an “eval” entry needs “fails”, or “passed” with “total” or “total_evaluated”",
+            ));
+        };
+        if self.evaluated.len() >= MAX_PAIRS {
+            return Err(ImportError::TooLarge(format!("more than {MAX_PAIRS} evaluations in one report")));
+        }
+        let target = self.target.clone();
+        self.assess(&target)?;
+        self.probes.insert(probe.clone());
+        if let Some(nones) = line.nones.filter(|nones| *nones > 0) {
+            self.gap(
+                "not-evaluated",
+                &format!("{probe}/{detector}"),
+                &format!("{nones} outputs were missing or could not be judged"),
+            )?;
+        }
+        let pair = (probe, detector);
+        let example = self.examples.remove(&pair);
+        if fails > 0 {
+            let goal = self.goals.get(&pair.0).cloned().unwrap_or_default();
+            let outcome = Outcome {
+                target: &target,
+                probe: &pair.0,
+                detector: &pair.1,
+                fails,
+                total,
+                goal,
+                example,
+                highest: None,
+            };
+            self.finding(outcome)?;
+        }
+        self.evaluated.insert(pair);
+        Ok(())
+    }
+
+    fn hit(&mut self, number: u64, line: &Line<'_>) -> Result<(), ImportError> {
+        let (Some(probe), Some(detector)) = (&line.probe, &line.detector) else {
+            return Err(malformed(
+                number,
+                "neither an entry of a garak report (with “entry_type”) nor a hit (with “probe” and “detector”)",
+            ));
+        };
+        let target = line.generator.as_deref().map_or_else(|| self.target.clone(), Target::of_generator);
+        let key = (target, name(plain(probe, "probes.")), name(plain(detector, "detector.")));
+        if self.hits.len() >= MAX_PAIRS && !self.hits.contains_key(&key) {
+            return Err(ImportError::TooLarge(format!("hits of more than {MAX_PAIRS} pairs of probe and detector")));
+        }
+        let hits = self.hits.entry(key).or_insert_with(|| Hits {
+            count: 0,
+            highest: 0.0,
+            goal: text::one_line(line.goal.as_deref().unwrap_or_default(), 300),
+            example: Example::new(line, text_of(line.output)),
+        });
+        hits.count += 1;
+        hits.highest = hits.highest.max(line.score.unwrap_or_default());
+        Ok(())
+    }
+
+    /// The asset of a target: the hint, else garak's type and name; guessed for an endpoint that has no name.
+    fn asset(&self, target: &Target) -> (AssetRef, bool) {
+        if let Some(asset) = &self.hints.asset {
+            return (asset.clone(), false);
+        }
+        let kind = if target.is_application() { AssetKind::Application } else { AssetKind::Model };
+        let stem = || self.hints.filename.as_deref().map(text::file_stem).filter(|stem| !stem.is_empty());
+        let (key, guessed) = match (target.kind.as_str(), target.name.as_str()) {
+            ("", "") => (stem().unwrap_or_else(|| "garak".to_owned()), true),
+            (kind, "") if target.is_application() => (stem().unwrap_or_else(|| kind.to_owned()), true),
+            (kind, "") => (kind.to_owned(), false),
+            ("", name) => (name.to_owned(), false),
+            (kind, name) => (format!("{kind}:{name}"), false),
+        };
+        (AssetRef { kind, key: text::truncate(&key, 512) }, guessed)
+    }
+
+    /// Notes that the target was attacked, and describes it at its first mention.
+    fn assess(&mut self, target: &Target) -> Result<(), ImportError> {
+        let (asset, guessed) = self.asset(target);
+        if !self.info.assessed.contains(&asset) && self.hints.asset.is_none() {
+            let mut attributes = serde_json::Map::new();
+            attributes.insert("generator".to_owned(), target.kind.clone().into());
+            let name = if target.name.is_empty() { asset.key.clone() } else { target.name.clone() };
+            self.sink.record(Record::Asset(AssetRecord {
+                asset: asset.clone(),
+                name,
+                attributes,
+                tags: Vec::new(),
+            }))?;
+            if guessed {
+                let reason = format!(
+                    "the report names its target only as “{}”; it was filed under “{}”. Pass asset=KEY with the upload to name it",
+                    target.kind, asset.key
+                );
+                self.gap("asset-guessed", &asset.key, &reason)?;
+            }
+        }
+        self.info.assess(&asset, layer(&asset), "red-teamed");
+        Ok(())
+    }
+
+    fn finding(&mut self, outcome: Outcome<'_>) -> Result<(), ImportError> {
+        let Outcome { probe, detector, fails, total, .. } = outcome;
+        let family = mapping::of_probe(probe);
+        let (asset, _) = self.asset(outcome.target);
+        let mut categories = Categories::default();
+        categories.add_all(family.categories);
+        let mut description = match total {
+            Some(total) => {
+                format!("{fails} of {total} outputs failed garak's detector `{detector}` under the probe `{probe}`.")
+            }
+            None => format!("{fails} outputs failed garak's detector `{detector}` under the probe `{probe}`."),
+        };
+        if !outcome.goal.is_empty() {
+            description.push_str(&format!(" The probe's goal: {}.", outcome.goal));
+        }
+        let mut evidence = Evidence::default();
+        evidence.add("fails", fails);
+        evidence.add("total", total);
+        evidence.add("highestScore", outcome.highest);
+        if let Some(example) = outcome.example {
+            evidence.add("prompt", example.prompt);
+            evidence.add("output", example.output);
+            evidence.add("trigger", example.trigger);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "counts of outputs")]
+        let rate = total.filter(|total| *total > 0).map(|total| (fails as f64 / total as f64).min(1.0));
+        self.findings += 1;
+        Ok(self.sink.record(Record::Finding(Box::new(FindingRecord {
+            fingerprint: Fingerprint::of((asset.kind.as_str(), &asset.key), &["garak", probe, detector]),
+            layer: layer(&asset),
+            asset,
+            rule: format!("{probe}/{detector}"),
+            severity: mapping::severity(family, detector),
+            score: None,
+            attack_success_rate: rate,
+            title: text::one_line(&format!("{}: {probe} ({detector})", family.title), 300),
+            description,
+            remediation: family.remediation.to_owned(),
+            categories: categories.into_vec(),
+            locations: Vec::new(),
+            evidence: evidence.finish(),
+            count: fails.max(1),
+            suppression: None,
+        })))?)
+    }
+
+    fn gap(&mut self, class: &str, subject: &str, reason: &str) -> Result<(), ImportError> {
+        let gap = GapRecord {
+            class: class.to_owned(),
+            subject: text::one_line(subject, 500),
+            reason: text::truncate(reason, 1000),
+        };
+        Ok(self.sink.record(Record::Gap(gap))?)
+    }
+
+    fn finish(mut self) -> Result<RunInfo, ImportError> {
+        if self.entries == 0 && self.hits.is_empty() {
+            let expected = "the file has no line of a garak report or hitlog".to_owned();
+            return Err(ImportError::Malformed { expected, position: Position::default() });
+        }
+        self.emit_hits()?;
+        if self.entries > 0 {
+            self.info.complete = self.completed && !self.evaluated.is_empty();
+            if !self.completed {
+                self.gap("incomplete-run", "", "the report has no completion entry: garak was stopped or crashed, and probes that are missing were not run")?;
+            } else if self.evaluated.is_empty() {
+                self.gap("empty-report", "", "a valid report without any evaluation: nothing was assessed")?;
+            } else if self.findings == 0 {
+                self.gap("empty-report", "", "a valid report in which every probe was withstood")?;
+            }
+        }
+        let probes = self.probes.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+        let scan = if self.spec.is_empty() { probes } else { std::mem::take(&mut self.spec) };
+        // A long list is told apart by its digest.
+        self.info.scan_identity =
+            if scan.len() <= 160 { scan } else { format!("{}-{}", text::truncate(&scan, 100), text::digest(&scan)) };
+        Ok(self.info)
+    }
+
+    /// The findings of a hitlog. It says only what was hit, so nothing can be concluded from what it does not mention.
+    fn emit_hits(&mut self) -> Result<(), ImportError> {
+        let hits = std::mem::take(&mut self.hits);
+        if !hits.is_empty() && self.entries == 0 {
+            self.gap("hits-only", "", "a hitlog lists only attacks that worked. Import the report of the same run to see what was tested and what is gone")?;
+        }
+        for ((target, probe, detector), hits) in hits {
+            if self.evaluated.contains(&(probe.clone(), detector.clone())) {
+                continue;
+            }
+            self.assess(&target)?;
+            let (example, highest) = (Some(hits.example), Some(hits.highest));
+            let outcome = Outcome {
+                target: &target,
+                probe: &probe,
+                detector: &detector,
+                fails: hits.count,
+                total: None,
+                goal: hits.goal,
+                example,
+                highest,
+            };
+            self.finding(outcome)?;
+        }
+        Ok(())
+    }
+}
+
+fn layer(asset: &AssetRef) -> Layer {
+    if asset.kind == AssetKind::Model { Layer::Model } else { Layer::Application }
+}
+
+/// A plugin's name without the prefix that some versions write.
+fn plain<'a>(plugin: &'a str, prefix: &str) -> &'a str {
+    plugin.strip_prefix(prefix).unwrap_or(plugin)
+}
+
+fn name(plugin: &str) -> String {
+    text::one_line(plugin, 140)
+}
+
+fn malformed(line: u64, expected: &str) -> ImportError {
+    let position = Position { line: Some(line), column: None, path: String::new() };
+    ImportError::Malformed { expected: format!("line {line} is not what a garak file has: {expected}"), position }
+}

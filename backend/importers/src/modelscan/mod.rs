@@ -1,0 +1,347 @@
+//! ModelScan's JSON. What is taken over, field by field: `README.md`.
+
+use std::cell::RefCell;
+
+use serde::Deserialize;
+use serde::de::MapAccess;
+use stance_engine::fingerprint::Fingerprint;
+use stance_shared::{AssetKind, Layer, Severity};
+
+use crate::json::{Members, Value, or_default, read_object};
+use crate::sniff::Outline;
+use crate::text::{self, Evidence};
+use crate::{
+    AssetRecord, AssetRef, FindingRecord, GapRecord, Hints, ImportError, Importer, Location, Position, Record, RunInfo,
+    Sink, Source,
+};
+
+/// The importer of `format=modelscan`.
+pub struct ModelScan;
+
+/// Gaps of one class that are listed one by one; the rest is counted.
+const MAX_LISTED_GAPS: u64 = 500;
+
+/// What code in a model's files means.
+const CATEGORIES: &[&str] = &[
+    "owasp-llm@2025:LLM03",
+    "atlas@5.6.0:AML.T0011.000",
+    "atlas@5.6.0:AML.T0018.002",
+    "atlas@5.6.0:AML.T0010.003",
+    "cwe@4:CWE-502",
+];
+
+const REMEDIATION: &str =
+    "Do not load this file. Get the model from a source that you trust, as safetensors, or load it with weights only.";
+
+impl Importer for ModelScan {
+    fn format(&self) -> &'static str {
+        "modelscan"
+    }
+
+    fn title(&self) -> &'static str {
+        "ModelScan JSON"
+    }
+
+    fn sniff(&self, head: &[u8]) -> bool {
+        let outline = Outline::of(head);
+        outline.has("summary.modelscan_version")
+            || outline.has("summary.total_issues_by_severity")
+            || outline.has("issues[].scanner")
+    }
+
+    fn read(&self, source: &dyn Source, hints: &Hints, sink: &mut dyn Sink) -> Result<RunInfo, ImportError> {
+        const WHAT: &str = "a ModelScan report, an object with “summary” and “issues”";
+        let mut import = Import {
+            hints,
+            sink: RefCell::new(sink),
+            info: RunInfo { tool: "modelscan".to_owned(), complete: true, ..RunInfo::default() },
+            summary: None,
+            asset: None,
+            guessed: false,
+            has_issues: false,
+            deferred: false,
+            again: false,
+            findings: 0,
+        };
+        read_object(source, WHAT, &mut import)?;
+        if import.summary.is_none() || !import.has_issues {
+            let expected = "not a ModelScan report: it needs “summary” and “issues”".to_owned();
+            return Err(ImportError::Malformed { expected, position: Position::default() });
+        }
+        if import.deferred {
+            import.again = true;
+            read_object(source, WHAT, &mut import)?;
+        }
+        import.finish()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Issue {
+    #[serde(deserialize_with = "or_default")]
+    description: String,
+    operator: Option<String>,
+    module: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    source: String,
+    #[serde(deserialize_with = "or_default")]
+    scanner: String,
+    #[serde(deserialize_with = "or_default")]
+    severity: String,
+}
+
+/// An entry of `errors` or of `summary.skipped.skipped_files`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Trouble {
+    category: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    description: String,
+    source: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Summary {
+    input_path: String,
+    absolute_path: String,
+    version: String,
+    scanned: Option<u64>,
+}
+
+struct Import<'a> {
+    hints: &'a Hints,
+    sink: RefCell<&'a mut dyn Sink>,
+    info: RunInfo,
+    summary: Option<Summary>,
+    asset: Option<AssetRef>,
+    /// Whether the asset's name is not the report's.
+    guessed: bool,
+    has_issues: bool,
+    /// The issues stand before the summary, which names the asset: they are read in a second pass.
+    deferred: bool,
+    again: bool,
+    findings: u64,
+}
+
+impl Members for Import<'_> {
+    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "issues" if !self.again && self.summary.is_none() && self.hints.asset.is_none() => {
+                self.has_issues = true;
+                self.deferred = value.count()? > 0;
+                Ok(())
+            }
+            "issues" => {
+                self.has_issues = true;
+                let asset = self.asset();
+                value.array("an array of issues", |_, issue: Issue| {
+                    self.findings += 1;
+                    Ok(self.sink.borrow_mut().record(Record::Finding(Box::new(finding(&asset, issue)?)))?)
+                })?;
+                Ok(())
+            }
+            "summary" if !self.again => {
+                let mut summary = SummaryMembers { import: self, summary: Summary::default() };
+                value.object("an object", &mut summary)?;
+                self.summary = Some(summary.summary);
+                Ok(())
+            }
+            "errors" if !self.again => {
+                let errors = self.troubles(value, "tool-error")?;
+                self.info.complete &= errors == 0;
+                Ok(())
+            }
+            _ => value.skip(),
+        }
+    }
+}
+
+struct SummaryMembers<'a, 'b> {
+    import: &'b mut Import<'a>,
+    summary: Summary,
+}
+
+impl Members for SummaryMembers<'_, '_> {
+    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+        let text =
+            |value: Value<'_, A>| Ok(text::one_line(&value.record::<Option<String>>()?.unwrap_or_default(), 1000));
+        match key {
+            "input_path" => self.summary.input_path = text(value)?,
+            "absolute_path" => self.summary.absolute_path = text(value)?,
+            "modelscan_version" => self.summary.version = text(value)?,
+            "scanned" => value.object("an object", &mut Counted(&mut self.summary.scanned))?,
+            "skipped" => value.object("an object", &mut Skipped(self.import))?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+struct Counted<'a>(&'a mut Option<u64>);
+
+impl Members for Counted<'_> {
+    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "total_scanned" => *self.0 = value.record()?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+struct Skipped<'a, 'b>(&'b mut Import<'a>);
+
+impl Members for Skipped<'_, '_> {
+    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "skipped_files" => self.0.troubles(value, "skipped").map(|_| ()),
+            _ => value.skip(),
+        }
+    }
+}
+
+impl Import<'_> {
+    /// Gives what could not be assessed as gaps; how many there were.
+    fn troubles<'de, A: MapAccess<'de>>(&mut self, value: Value<'_, A>, class: &str) -> Result<u64, A::Error> {
+        let mut count = 0;
+        let sink = &self.sink;
+        let gap = |subject: &str, reason: &str| {
+            let gap = GapRecord {
+                class: class.to_owned(),
+                subject: text::truncate(subject, 500),
+                reason: text::evidence_text(reason, 1000),
+            };
+            sink.borrow_mut().record(Record::Gap(gap))
+        };
+        value.array("an array of errors or skipped files", |_, trouble: Trouble| {
+            count += 1;
+            if count <= MAX_LISTED_GAPS {
+                let category = trouble.category.map(|category| format!("{category}: ")).unwrap_or_default();
+                gap(
+                    &text::normalize_uri(trouble.source.as_deref().unwrap_or_default(), None),
+                    &format!("{category}{}", trouble.description),
+                )?;
+            } else if count == MAX_LISTED_GAPS + 1 {
+                gap("", &format!("more than {MAX_LISTED_GAPS}; the others are only in the report"))?;
+            }
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// The hint, else what was scanned, as it was named on the command line.
+    fn asset(&mut self) -> AssetRef {
+        if let Some(asset) = self.hints.asset.as_ref().or(self.asset.as_ref()) {
+            return asset.clone();
+        }
+        let summary = self.summary.as_ref();
+        let given = summary.map(|summary| text::normalize_uri(&summary.input_path, None)).unwrap_or_default();
+        let given = given.trim_end_matches('/');
+        let last = |path: &str| path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+        // A path that says nothing: the folder's own name.
+        let key = if matches!(given, "" | "." | "..") {
+            summary.map(|s| last(&s.absolute_path)).unwrap_or_default()
+        } else {
+            given.to_owned()
+        };
+        self.guessed = key.is_empty();
+        let stem = || self.hints.filename.as_deref().map(text::file_stem);
+        let key = Some(key).filter(|key| !key.is_empty()).or_else(stem).filter(|key| !key.is_empty());
+        let asset =
+            AssetRef { kind: AssetKind::Model, key: text::truncate(key.as_deref().unwrap_or("modelscan"), 512) };
+        self.asset = Some(asset.clone());
+        asset
+    }
+
+    fn finish(mut self) -> Result<RunInfo, ImportError> {
+        let asset = self.asset();
+        let summary = self.summary.take().unwrap_or_default();
+        let sink = self.sink.get_mut();
+        let mut gap = |class: &str, reason: String| {
+            sink.record(Record::Gap(GapRecord { class: class.to_owned(), subject: asset.key.clone(), reason }))
+        };
+        if self.guessed {
+            gap(
+                "asset-guessed",
+                format!(
+                    "the report does not say what was scanned; it was filed under “{}”. Pass asset=KEY with the upload to name the model",
+                    asset.key
+                ),
+            )?;
+        }
+        if summary.scanned == Some(0) {
+            self.info.complete = false;
+            gap(
+                "empty-report",
+                "a valid report, but ModelScan supported none of the files: nothing was assessed".to_owned(),
+            )?;
+        } else if self.findings == 0 {
+            gap("empty-report", "a valid report in which ModelScan found nothing".to_owned())?;
+        }
+        if self.hints.asset.is_none() {
+            let record = AssetRecord {
+                asset: asset.clone(),
+                name: asset.key.clone(),
+                attributes: serde_json::Map::new(),
+                tags: Vec::new(),
+            };
+            sink.record(Record::Asset(record))?;
+        }
+        if summary.scanned != Some(0) {
+            self.info.assess(&asset, Layer::Model, "artifact-scanned");
+        }
+        self.info.tool_version = summary.version;
+        Ok(self.info)
+    }
+}
+
+/// One issue. The rule is the import itself (`posix.system`), so that other pickle scanners' findings can meet with it.
+fn finding(asset: &AssetRef, issue: Issue) -> Result<FindingRecord, ImportError> {
+    let severity = issue.severity.trim().to_uppercase().parse::<Severity>().map_err(|error| {
+        let expected = format!("severity: {error}");
+        ImportError::Malformed { expected, position: Position { path: "severity".to_owned(), ..Position::default() } }
+    })?;
+    let known =
+        |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let scanner = issue.scanner.rsplit('.').next().unwrap_or_default();
+    let rule = match (known(&issue.module), known(&issue.operator)) {
+        (Some(module), Some(operator)) => format!("{module}.{operator}"),
+        (module, operator) => module.or(operator).unwrap_or_else(|| scanner.to_owned()),
+    };
+    let rule = text::one_line(&rule, 300);
+    let uri = text::normalize_uri(&issue.source, None);
+    let title =
+        if issue.description.trim().is_empty() { format!("Unsafe operator {rule}") } else { issue.description.clone() };
+    let mut evidence = Evidence::default();
+    evidence.add("scanner", issue.scanner.clone());
+    evidence.add("module", issue.module);
+    evidence.add("operator", issue.operator);
+    Ok(FindingRecord {
+        fingerprint: Fingerprint::of((asset.kind.as_str(), &asset.key), &["unsafe-import", &rule, &uri]),
+        asset: asset.clone(),
+        layer: Layer::Model,
+        severity,
+        score: None,
+        attack_success_rate: None,
+        title: text::one_line(&title, 300),
+        description: text::truncate(&format!("{title}\n\nIt runs when `{uri}` is loaded."), 8000),
+        rule,
+        remediation: REMEDIATION.to_owned(),
+        categories: CATEGORIES.iter().map(|category| (*category).to_owned()).collect(),
+        locations: vec![Location { uri, line: None, snippet: None }],
+        evidence: evidence.finish(),
+        count: 1,
+        suppression: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_category_is_known() {
+        for reference in super::CATEGORIES {
+            assert!(stance_shared::taxonomy::lookup(reference).is_some(), "{reference}");
+        }
+    }
+}
