@@ -1,5 +1,7 @@
 //! Stance: the server's library. `main.rs` holds the command line only.
 
+pub mod app;
 pub mod audit;
 pub mod kernel;
 pub mod live;
+pub mod web;

@@ -1,7 +1,10 @@
 //! The database's door. There is no connection without a context and a permission, and no tenant data without a tenant.
 
 use super::{Ctx, Permission, Result};
-use sqlx::{Acquire as _, PgConnection, PgPool, Postgres, Transaction, postgres::PgPoolOptions};
+use sqlx::{
+    Acquire as _, PgConnection, PgPool, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use std::time::Duration;
 
 /// Stance's schema. Forward only: a released migration is never edited.
@@ -42,7 +45,7 @@ impl Db {
     ///
     /// # Errors
     /// When the database does not answer within ten seconds.
-    pub async fn connect(url: &str, connections: u32) -> Result<Self, sqlx::Error> {
+    pub async fn connect(options: PgConnectOptions, connections: u32) -> Result<Self, sqlx::Error> {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(10))
@@ -52,9 +55,27 @@ impl Db {
                     Ok(())
                 })
             })
-            .connect(url)
+            .connect_with(options)
             .await?;
         Ok(Self { pool })
+    }
+
+    /// Brings the schema up to date. Several processes may do so at once: they take turns under a lock.
+    ///
+    /// # Errors
+    /// When a migration fails, or when the database was made by a newer Stance.
+    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
+        MIGRATOR.run(&self.pool).await
+    }
+
+    /// Whether this program's migrations are all there.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_migrated(&self) -> Result<bool> {
+        let applied: Vec<i64> =
+            sqlx::query_scalar("select version from _sqlx_migrations where success").fetch_all(&self.pool).await?;
+        Ok(MIGRATOR.iter().all(|migration| applied.contains(&migration.version)))
     }
 
     /// Wraps a pool made elsewhere (tests).

@@ -2,12 +2,15 @@
 
 pub mod authz;
 pub mod clock;
+pub mod config;
 pub mod crypto;
 pub mod ctx;
 pub mod db;
+pub mod embedded_postgres;
 pub mod error;
 pub mod page;
 pub mod tasks;
+pub mod telemetry;
 #[cfg(test)]
 pub mod testing;
 

@@ -1,0 +1,142 @@
+//! Wires everything; the one place that sees all slices.
+
+use crate::{
+    kernel::{
+        Clock, Db,
+        config::{DatabaseArgs, ServeArgs},
+        tasks::Tasks,
+    },
+    live::Hub,
+    web,
+};
+use anyhow::Context as _;
+use axum::{Router, extract::FromRef};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, signal::unix, time::timeout};
+
+/// Connections of a server; requests wait for one at most ten seconds.
+const SERVER_CONNECTIONS: u32 = 24;
+/// Connections of a process that only works.
+const WORKER_CONNECTIONS: u32 = 12;
+/// How long open requests may go on once shutdown began; streams end at once.
+const DRAIN: Duration = Duration::from_secs(4);
+/// How long background tasks may take beyond that.
+const TASKS: Duration = Duration::from_secs(2);
+
+/// What handlers work with; each part can be extracted by its own type.
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    pub db: Db,
+    pub clock: Clock,
+    pub tasks: Tasks,
+    pub live: Hub,
+    pub settings: Arc<ServeArgs>,
+}
+
+/// All routes, with everything that happens around them.
+#[must_use]
+pub fn router(state: AppState) -> Router {
+    web::around(&state, web::router()).with_state(state)
+}
+
+/// Lays down the database, or brings it up to date. Any number of processes may do so at once.
+///
+/// # Errors
+/// When a migration fails, or the database is of a newer Stance.
+pub async fn migrate(db: &Db) -> anyhow::Result<()> {
+    db.migrate().await.context("the database could not be brought up to date")
+}
+
+/// `stance serve`: until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When the server can not start; a sentence that says what to do.
+pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    // First, because it fails at once and leaves nothing behind.
+    let listener =
+        TcpListener::bind(args.listen).await.with_context(|| format!("can not listen on {}", args.listen))?;
+    let database = tokio::select! {
+        database = args.database.open(SERVER_CONNECTIONS) => database?,
+        () = signals.any() => return Ok(()),
+    };
+    let result = serve_on(listener, args, database.db.clone(), signals).await;
+    database.close().await;
+    result
+}
+
+async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: Signals) -> anyhow::Result<()> {
+    migrate(&db).await?;
+    let tasks = Tasks::default();
+    let state = AppState {
+        live: Hub::start(&db, &tasks),
+        clock: Clock::System,
+        tasks: tasks.clone(),
+        settings: Arc::new(args),
+        db,
+    };
+    let address = listener.local_addr()?;
+    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(tasks.stopping().cancelled_owned());
+    let mut server = std::pin::pin!(server.into_future());
+    tracing::info!(%address, "Stance is ready at http://{address}");
+
+    tokio::select! {
+        result = &mut server => return result.context("the server failed"),
+        () = signals.any() => tracing::info!("shutting down"),
+    }
+    tasks.stopping().cancel();
+    if timeout(DRAIN, server).await.is_err() {
+        tracing::warn!("some requests did not end in time");
+    }
+    if !tasks.shutdown(TASKS).await {
+        tracing::warn!("some background tasks did not end in time");
+    }
+    Ok(())
+}
+
+/// `stance worker`: jobs only, until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When it can not start.
+pub async fn work(args: &DatabaseArgs) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let database = args.open(WORKER_CONNECTIONS).await?;
+    migrate(&database.db).await?;
+    let tasks = Tasks::default();
+    tracing::info!("Stance works on jobs");
+    signals.any().await;
+    tracing::info!("shutting down");
+    tasks.shutdown(DRAIN + TASKS).await;
+    database.close().await;
+    Ok(())
+}
+
+/// What ends a process in order.
+struct Signals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: unix::signal(unix::SignalKind::terminate())?,
+            interrupt: unix::signal(unix::SignalKind::interrupt())?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+    }
+}
+
+/// The client of the commands that talk to a server.
+///
+/// # Errors
+/// When TLS can not be set up.
+pub fn http_client() -> anyhow::Result<reqwest::Client> {
+    // An error means that it was installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Ok(reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).build()?)
+}
