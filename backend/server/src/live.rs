@@ -184,8 +184,8 @@ mod tests {
 
     /// The next event that names a thing.
     async fn next(events: &mut (impl Stream<Item = Event> + Unpin)) -> Uuid {
-        let named = events.filter_map(|event| std::future::ready(event.id)).next();
-        tokio::time::timeout(Duration::from_secs(20), named).await.unwrap().unwrap()
+        let mut named = events.filter_map(|event| std::future::ready(event.id));
+        tokio::time::timeout(Duration::from_secs(20), named.next()).await.unwrap().unwrap()
     }
 
     #[sqlx::test(migrator = "crate::kernel::db::MIGRATOR")]

@@ -111,7 +111,7 @@ async fn removed_added_and_swapped_entries_are_found(pool: PgPool) {
         ("delete from audit_entry", 1),
         (
             "update audit_entry set sequence = sequence + 100 where sequence in (2, 3);
-             update audit_entry set sequence = 205 - sequence where sequence > 100",
+             update audit_entry set sequence = 105 - sequence where sequence > 100",
             2,
         ),
         (

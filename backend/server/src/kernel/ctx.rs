@@ -56,6 +56,8 @@ pub struct Ctx {
     pub role: Role,
     /// Narrows the role (API tokens); `None` means all of the role's permissions.
     pub scopes: Option<BTreeSet<Permission>>,
+    /// The browser session that the person came by: its public id, `session.id`.
+    pub session: Option<Uuid>,
     /// Follows a request through log lines, audit and jobs.
     pub request_id: String,
     pub clock: Clock,
@@ -70,6 +72,7 @@ impl Ctx {
             actor: Actor::System { label: label.to_owned() },
             role: Role::Owner,
             scopes: None,
+            session: None,
             request_id: clock.new_id().to_string(),
             clock,
         }

@@ -54,6 +54,7 @@ pub async fn member(pool: &PgPool, clock: &Clock, tenant: TenantId, user: UserId
         actor: Actor::User { id: user, label },
         role,
         scopes: None,
+        session: None,
         request_id: "test".into(),
         clock: clock.clone(),
     }
