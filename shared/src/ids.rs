@@ -3,16 +3,28 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// An id that says of what it is.
+pub trait TypedId: Copy + Eq + std::hash::Hash + From<Uuid> + Into<Uuid> {
+    /// The noun that stands before the id in a Relay global id (`finding:0192…`).
+    const NOUN: &'static str;
+}
+
 macro_rules! typed_ids {
     ($($(#[$doc:meta])* $name:ident => $noun:literal),+ $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
+        #[cfg_attr(feature = "sqlx", derive(sqlx::Type), sqlx(transparent))]
         pub struct $name(pub Uuid);
 
-        impl $name {
-            /// The noun that stands before the id in a Relay global id (`finding:0192…`).
-            pub const NOUN: &'static str = $noun;
+        impl TypedId for $name {
+            const NOUN: &'static str = $noun;
+        }
+
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
         }
 
         impl std::fmt::Display for $name {

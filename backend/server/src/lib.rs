@@ -1,7 +1,9 @@
 //! Stance: the server's library. `main.rs` holds the command line only.
 
+pub mod api;
 pub mod app;
 pub mod audit;
+pub mod inventory;
 pub mod kernel;
 pub mod live;
 pub mod web;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use stance::{
-    app, audit,
+    api, app, audit,
     kernel::{
         authz,
         config::{DatabaseArgs, ServeArgs},
@@ -49,6 +49,8 @@ enum Command {
 enum Schema {
     /// Who may do what, as a table.
     Authorization,
+    /// The GraphQL API's schema.
+    Graphql,
 }
 
 #[derive(Subcommand)]
@@ -81,6 +83,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             result?;
         }
         Command::Schema { what: Schema::Authorization } => write!(std::io::stdout(), "{}", authz::matrix())?,
+        Command::Schema { what: Schema::Graphql } => write!(std::io::stdout(), "{}", api::graphql::sdl())?,
         Command::Audit(AuditCommand::Verify(args)) => return verify_audit(&args).await,
         Command::Healthcheck { server } => return healthcheck(&server).await,
     }

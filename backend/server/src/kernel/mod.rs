@@ -13,6 +13,7 @@ pub mod tasks;
 pub mod telemetry;
 #[cfg(test)]
 pub mod testing;
+pub mod text;
 
 pub use authz::{Permission, Role};
 pub use clock::Clock;

@@ -1,0 +1,90 @@
+//! What a request fetches across slices, in batches: one query per kind of thing, however many rows ask for it.
+//!
+//! To add one: a key type that is asked for nowhere else (a typed id, or a struct around one) and an `impl Loader<Key>`
+//! which calls one function of a slice's service; it opens one transaction per batch.
+
+use crate::{
+    inventory,
+    kernel::{Ctx, Db, telemetry},
+};
+use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
+use futures::future::try_join_all;
+use stance_shared::AssetId;
+use std::{collections::HashMap, hash::Hash};
+
+/// The request's loaders: each thing is fetched once per request.
+pub type Loaders = DataLoader<Batch, HashMapCache>;
+
+/// In whose name batches are fetched.
+pub struct Batch {
+    pub db: Db,
+    pub asker: Ctx,
+}
+
+pub(super) fn new(db: Db, asker: Ctx) -> Loaders {
+    DataLoader::with_cache(Batch { db, asker }, telemetry::spawn, HashMapCache::default())
+}
+
+impl Loader<AssetId> for Batch {
+    type Value = inventory::Asset;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[AssetId]) -> Result<HashMap<AssetId, Self::Value>, Self::Error> {
+        Ok(inventory::service::by_ids(&self.db, &self.asker, ids).await?)
+    }
+}
+
+/// The relations of an asset.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RelationsOf(pub AssetId);
+
+impl Loader<RelationsOf> for Batch {
+    type Value = Vec<inventory::Relation>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[RelationsOf]) -> Result<HashMap<RelationsOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = inventory::service::relations(&self.db, &self.asker, &ids).await?;
+        Ok(found.into_iter().map(|(id, relations)| (RelationsOf(id), relations)).collect())
+    }
+}
+
+/// The last lines of an asset's history.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HistoryOf(pub AssetId, pub i64);
+
+impl Loader<HistoryOf> for Batch {
+    type Value = Vec<inventory::Change>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[HistoryOf]) -> Result<HashMap<HistoryOf, Self::Value>, Self::Error> {
+        by_argument(
+            keys,
+            |key| (key.1, key.0),
+            |limit, ids| async move {
+                let found = inventory::service::history(&self.db, &self.asker, &ids, limit).await?;
+                Ok(found.into_iter().map(|(id, changes)| (HistoryOf(id, limit), changes)).collect())
+            },
+        )
+        .await
+    }
+}
+
+/// Loads keys that carry an argument: one query per different argument, which within a document are few.
+async fn by_argument<K, A, I, V, F>(
+    keys: &[K],
+    split: impl Fn(&K) -> (A, I),
+    load: impl Fn(A, Vec<I>) -> F,
+) -> async_graphql::Result<HashMap<K, V>>
+where
+    K: Eq + Hash,
+    A: Eq + Hash,
+    F: Future<Output = async_graphql::Result<HashMap<K, V>>>,
+{
+    let mut groups: HashMap<A, Vec<I>> = HashMap::new();
+    for (argument, id) in keys.iter().map(split) {
+        groups.entry(argument).or_default().push(id);
+    }
+    let maps = try_join_all(groups.into_iter().map(|(argument, ids)| load(argument, ids))).await?;
+    Ok(maps.into_iter().flatten().collect())
+}

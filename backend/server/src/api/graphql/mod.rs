@@ -1,0 +1,104 @@
+//! The GraphQL API. `backend/server/schema.graphql` is printed from here (`stance schema graphql`).
+//!
+//! **To add to it**: write resolvers in the slice's file (`inventory.rs`, `findings.rs`, …) as a struct with `#[Object]`,
+//! named `<Slice>Query`, `<Slice>Mutation` or `<Slice>Subscription` with `#[derive(Default)]`, and list it below in [`Query`], [`Mutation`]
+//! or [`Subscription`]. (An object without fields is not GraphQL, so there are no empty ones.)
+//! A resolver gets its context by [`GraphqlContext`]: `ctx.asker()` is who asks, `ctx.db()` the database, `ctx.loaders()` what
+//! fetches across slices in batches: a field that leads from one thing to another always goes through [`loaders`].
+//! Ids are written with [`node::id`] and read with [`node::parse`]; lists are a [`connection::Connection`];
+//! `kernel::Error` becomes a GraphQL error by `?`. Something that has an id is also a variant of [`node::Node`].
+
+pub mod connection;
+pub mod error;
+pub mod inventory;
+pub mod limits;
+pub mod loaders;
+pub mod node;
+
+use crate::kernel::{Ctx, Db};
+use async_graphql::{Context, EmptySubscription, MergedObject, Request, Response, SDLExportOptions};
+use loaders::Loaders;
+
+/// Everything that can be asked.
+#[derive(MergedObject, Default)]
+pub struct Query(node::NodeQuery, inventory::InventoryQuery);
+
+/// Everything that can be changed.
+#[derive(MergedObject, Default)]
+pub struct Mutation(inventory::InventoryMutation);
+
+/// Everything that can be followed.
+pub type Subscription = EmptySubscription;
+
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+
+fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
+    async_graphql::Schema::build(Query::default(), Mutation::default(), Subscription::default())
+        .limit_depth(limits::DEPTH)
+        .limit_complexity(limits::COMPLEXITY)
+        .limit_directives(limits::DIRECTIVES)
+        .extension(limits::Limits)
+}
+
+/// The schema's text, sorted, so that it changes only where the API does. Needs no database.
+#[must_use]
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new()
+        .sorted_fields()
+        .sorted_arguments()
+        .sorted_enum_items()
+        .prefer_single_line_descriptions();
+    builder().finish().sdl_with_options(options)
+}
+
+/// The schema, ready to be asked with [`execute`].
+#[must_use]
+pub fn schema(db: Db) -> Schema {
+    builder().data(db).finish()
+}
+
+/// Answers one request in the name of `asker`. The dashboard's pages call this in process; HTTP comes by [`http`].
+pub async fn execute(schema: &Schema, asker: Ctx, request: Request) -> Response {
+    schema.execute(prepare(schema, asker, request)).await
+}
+
+/// Gives a request its asker and its own loaders.
+fn prepare(schema: &Schema, asker: Ctx, request: Request) -> Request {
+    match schema.data::<Db>() {
+        Some(db) => request.data(loaders::new(db.clone(), asker.clone())).data(asker),
+        None => request,
+    }
+}
+
+/// What resolvers take from GraphQL's context.
+pub trait GraphqlContext {
+    /// Who asks.
+    ///
+    /// # Errors
+    /// When the request was not made by [`execute`].
+    fn asker(&self) -> async_graphql::Result<&Ctx>;
+    /// The database.
+    ///
+    /// # Errors
+    /// When the schema was made without one.
+    fn db(&self) -> async_graphql::Result<&Db>;
+    /// The request's loaders.
+    ///
+    /// # Errors
+    /// When the request was not made by [`execute`].
+    fn loaders(&self) -> async_graphql::Result<&Loaders>;
+}
+
+impl GraphqlContext for Context<'_> {
+    fn asker(&self) -> async_graphql::Result<&Ctx> {
+        self.data()
+    }
+
+    fn db(&self) -> async_graphql::Result<&Db> {
+        self.data()
+    }
+
+    fn loaders(&self) -> async_graphql::Result<&Loaders> {
+        self.data()
+    }
+}

@@ -1,0 +1,95 @@
+//! Global ids: `finding:0192…`, a noun and a UUID. Readable on purpose; what they name is protected by the tenant.
+
+use super::inventory;
+use crate::kernel::{Error, Result};
+use async_graphql::{Context, ID, Interface, Object};
+use stance_shared::{AssetId, RelationId, TypedId};
+use uuid::Uuid;
+
+/// The global id of a thing.
+#[must_use]
+pub fn id<T: TypedId>(of: T) -> ID {
+    let uuid: Uuid = of.into();
+    ID(format!("{}:{uuid}", T::NOUN))
+}
+
+/// Reads the global id given as `field`.
+///
+/// # Errors
+/// `BAD_INPUT` naming the noun that is expected, when the id is of something else or not an id.
+pub fn parse<T: TypedId>(field: &str, id: &ID) -> Result<T> {
+    parse_text(field, id)
+}
+
+fn parse_text<T: TypedId>(field: &str, id: &str) -> Result<T> {
+    let uuid = id.split_once(':').filter(|(noun, _)| *noun == T::NOUN).and_then(|(_, uuid)| canonical(uuid));
+    uuid.map(T::from).ok_or_else(|| Error::field(field, format!("must be of the form {0}:UUID", T::NOUN)))
+}
+
+/// Only the one form that [`id`] writes, so that a thing has one id.
+fn canonical(text: &str) -> Option<Uuid> {
+    text.parse::<Uuid>().ok().filter(|uuid| uuid.as_hyphenated().to_string() == text)
+}
+
+/// Reads a list of global ids.
+///
+/// # Errors
+/// As [`parse`], naming the position; also when there are more than `limit` or none.
+pub fn parse_all<T: TypedId>(field: &str, ids: &[ID], limit: usize) -> Result<Vec<T>> {
+    if ids.is_empty() || ids.len() > limit {
+        return Err(Error::field(field, format!("must be 1 to {limit} ids")));
+    }
+    ids.iter().enumerate().map(|(at, id)| parse_text(&format!("{field}[{at}]"), id)).collect()
+}
+
+/// Something with a global id.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID"))]
+pub enum Node {
+    Asset(inventory::Asset),
+    Relation(inventory::Relation),
+}
+
+#[derive(Default)]
+pub struct NodeQuery;
+
+#[Object]
+impl NodeQuery {
+    /// Anything by its id; null when there is no such thing.
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> async_graphql::Result<Option<Node>> {
+        Ok(match id.split_once(':').map(|(noun, _)| noun) {
+            Some(AssetId::NOUN) => inventory::load(ctx, parse("id", &id)?).await?.map(Node::Asset),
+            Some(RelationId::NOUN) => inventory::load_relation(ctx, parse("id", &id)?).await?.map(Node::Relation),
+            _ => {
+                let nouns = [AssetId::NOUN, RelationId::NOUN].join(", ");
+                return Err(Error::field("id", format!("must be written NOUN:UUID, NOUN being one of {nouns}")).into());
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stance_shared::FindingId;
+
+    #[test]
+    fn ids_read_back_and_others_are_refused_by_noun() {
+        let asset = AssetId(Uuid::from_u128(7));
+        assert_eq!(parse::<AssetId>("id", &id(asset)).unwrap(), asset);
+        for text in [
+            "",
+            "asset",
+            "asset:",
+            "asset:7",
+            "finding:00000000-0000-0000-0000-000000000007",
+            "asset:00000000000000000000000000000007",
+        ] {
+            let error = parse::<AssetId>("id", &text.into()).unwrap_err();
+            assert_eq!(error.public, "id: must be of the form asset:UUID");
+        }
+        let error = parse_all::<FindingId>("ids", &[id(FindingId(Uuid::nil())), id(asset)], 5).unwrap_err();
+        assert_eq!(error.fields[0].field, "ids[1]");
+        assert!(parse_all::<FindingId>("ids", &[], 5).is_err());
+    }
+}

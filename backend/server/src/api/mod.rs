@@ -1,0 +1,5 @@
+//! What the outside world talks to: GraphQL for people and programs, REST for machines that stream.
+//!
+//! Nothing in here decides anything: a resolver or handler reads its input, calls a slice's service and shapes the answer.
+
+pub mod graphql;

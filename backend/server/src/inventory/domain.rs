@@ -1,0 +1,291 @@
+//! Assets and what may be said of them.
+
+use crate::kernel::{Error, Result, text};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use stance_importers::{AssetRef, RelationRecord};
+use stance_shared::{
+    AssetId, AssetKind, Criticality, Environment, Exposure, Grade, Lifecycle, RelationId, RelationKind,
+};
+use std::{collections::BTreeMap, str::FromStr};
+
+/// How many assets, and how many relations, one call may bring.
+pub const MAX_UPSERT: usize = 1000;
+const MAX_TAGS: usize = 50;
+const MAX_ATTRIBUTES: usize = 16 * 1024;
+
+/// Something that can be at risk.
+#[derive(Clone, Debug, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Asset {
+    pub id: AssetId,
+    pub kind: AssetKind,
+    /// Stable key in the outside world.
+    pub external_key: String,
+    pub name: String,
+    /// A team or person, as the organization writes it.
+    pub owner: Option<String>,
+    pub environment: Environment,
+    pub exposure: Exposure,
+    pub criticality: Criticality,
+    pub lifecycle: Lifecycle,
+    pub tags: Vec<String>,
+    /// A JSON object.
+    pub attributes: Value,
+    pub first_seen: DateTime<Utc>,
+    pub last_seen: DateTime<Utc>,
+    /// Residual risk, 0 to 1; `None`: unassessed.
+    pub risk: Option<f64>,
+}
+
+impl Asset {
+    #[must_use]
+    pub fn key(&self) -> AssetRef {
+        AssetRef { kind: self.kind, key: self.external_key.clone() }
+    }
+
+    /// Exposure × criticality of `stance-risk/1`.
+    #[must_use]
+    pub const fn risk_factor(&self) -> f64 {
+        stance_engine::risk::asset_factor(self.exposure, self.criticality)
+    }
+}
+
+/// What is said anew of an asset; `None` keeps what is there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Patch {
+    pub name: Option<String>,
+    /// `Some(None)` removes the owner.
+    pub owner: Option<Option<String>>,
+    pub environment: Option<Environment>,
+    pub exposure: Option<Exposure>,
+    pub criticality: Option<Criticality>,
+    pub lifecycle: Option<Lifecycle>,
+    pub tags: Option<Vec<String>>,
+    pub attributes: Option<Map<String, Value>>,
+}
+
+/// An asset by its key, with what is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewAsset {
+    pub asset: AssetRef,
+    pub patch: Patch,
+}
+
+/// Who says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Somebody who keeps the inventory: what is given replaces what is there.
+    Declared,
+    /// A report or trace that mentions the asset: it fills gaps and adds tags and attributes, but overrules nobody.
+    Discovered,
+}
+
+/// What an upsert did.
+#[derive(Clone, Debug, Default)]
+pub struct Upserted {
+    /// Every asset that was named.
+    pub ids: BTreeMap<AssetRef, AssetId>,
+    pub created: usize,
+    pub updated: usize,
+    pub unchanged: usize,
+}
+
+/// A relation between two assets.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+pub struct Relation {
+    pub id: RelationId,
+    pub from_id: AssetId,
+    pub kind: RelationKind,
+    pub to_id: AssetId,
+    /// Who said so: a tool's or a person's name.
+    pub source: String,
+    pub first_seen: DateTime<Utc>,
+    pub last_seen: DateTime<Utc>,
+}
+
+/// A line of an asset's history.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub at: DateTime<Utc>,
+    pub actor: String,
+    pub summary: String,
+    /// `{"field": {"from": …, "to": …}}`.
+    pub changes: Value,
+}
+
+/// Which assets. Empty lists do not filter.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub kind: Vec<AssetKind>,
+    pub lifecycle: Vec<Lifecycle>,
+    pub exposure: Vec<Exposure>,
+    pub criticality: Vec<Criticality>,
+    pub environment: Vec<Environment>,
+    pub grade: Vec<Grade>,
+    pub tag: Option<String>,
+    pub owner: Option<String>,
+    pub no_owner: bool,
+    /// Anywhere in name or key, whatever its case.
+    pub search: Option<String>,
+}
+
+/// What assets are sorted by; the id decides between equals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// Unassessed assets count below all others.
+    #[default]
+    Risk,
+    Name,
+    LastSeen,
+}
+
+/// A place in a sorted list.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub enum Key {
+    /// The bits of the number, because a number does not always survive JSON.
+    Risk(u64, AssetId),
+    Name(String, AssetId),
+    LastSeen(DateTime<Utc>, AssetId),
+}
+
+impl Sort {
+    #[must_use]
+    pub fn key(self, asset: &Asset) -> Key {
+        match self {
+            Self::Risk => Key::Risk(asset.risk.unwrap_or(-1.0).to_bits(), asset.id),
+            Self::Name => Key::Name(asset.name.clone(), asset.id),
+            Self::LastSeen => Key::LastSeen(asset.last_seen, asset.id),
+        }
+    }
+}
+
+impl NewAsset {
+    /// Checks and normalizes.
+    ///
+    /// # Errors
+    /// `BAD_INPUT`, naming the field under `at`.
+    pub fn check(self, at: &str) -> Result<Self> {
+        let key = text::line(&format!("{at}.externalKey"), &self.asset.key, 512)?;
+        Ok(Self { asset: AssetRef { kind: self.asset.kind, key }, patch: self.patch.check(at)? })
+    }
+}
+
+impl Patch {
+    /// Checks and normalizes.
+    ///
+    /// # Errors
+    /// `BAD_INPUT`, naming the field under `at`.
+    pub fn check(mut self, at: &str) -> Result<Self> {
+        if let Some(name) = &mut self.name {
+            *name = text::line(&format!("{at}.name"), name, 300)?;
+        }
+        if let Some(Some(owner)) = &mut self.owner {
+            *owner = text::line(&format!("{at}.owner"), owner, 200)?;
+        }
+        if let Some(tags) = &mut self.tags {
+            *tags = check_tags(&format!("{at}.tags"), tags)?;
+        }
+        if let Some(attributes) = &self.attributes {
+            let json = serde_json::to_string(attributes).unwrap_or_default();
+            if json.len() > MAX_ATTRIBUTES || json.contains("\\u0000") {
+                let limits = format!("must be at most {MAX_ATTRIBUTES} bytes of JSON without NUL characters");
+                return Err(Error::field(format!("{at}.attributes"), limits));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The asset with the patch, and what changed by it.
+    pub(super) fn apply(&self, asset: &Asset) -> (Asset, Map<String, Value>) {
+        let mut new = asset.clone();
+        let patch = self.clone();
+        new.name = patch.name.unwrap_or(new.name);
+        new.owner = patch.owner.unwrap_or(new.owner);
+        new.environment = patch.environment.unwrap_or(new.environment);
+        new.exposure = patch.exposure.unwrap_or(new.exposure);
+        new.criticality = patch.criticality.unwrap_or(new.criticality);
+        new.lifecycle = patch.lifecycle.unwrap_or(new.lifecycle);
+        new.tags = patch.tags.unwrap_or(new.tags);
+        new.attributes = patch.attributes.map_or(new.attributes, Value::Object);
+        let mut changes = Map::new();
+        let mut compare = |field: &str, from: Value, to: Value| {
+            if from != to {
+                changes.insert(field.to_owned(), json!({"from": from, "to": to}));
+            }
+        };
+        compare("name", json!(asset.name), json!(new.name));
+        compare("owner", json!(asset.owner), json!(new.owner));
+        compare("environment", json!(asset.environment), json!(new.environment));
+        compare("exposure", json!(asset.exposure), json!(new.exposure));
+        compare("criticality", json!(asset.criticality), json!(new.criticality));
+        compare("lifecycle", json!(asset.lifecycle), json!(new.lifecycle));
+        compare("tags", json!(asset.tags), json!(new.tags));
+        compare("attributes", asset.attributes.clone(), new.attributes.clone());
+        (new, changes)
+    }
+
+    /// What is left of the patch when it may overrule nobody.
+    pub(super) fn beside(&self, asset: &Asset) -> Self {
+        let named_by_key = asset.name == asset.external_key;
+        let attributes = self.attributes.as_ref().map(|new| {
+            let mut all = asset.attributes.as_object().cloned().unwrap_or_default();
+            all.extend(new.clone());
+            all
+        });
+        let tags = self.tags.as_ref().map(|new| {
+            let more = new.iter().filter(|tag| !asset.tags.contains(tag));
+            let mut all: Vec<_> = asset.tags.iter().chain(more).cloned().collect();
+            all.truncate(MAX_TAGS);
+            all.sort();
+            all
+        });
+        Self {
+            name: self.name.clone().filter(|_| named_by_key),
+            owner: self.owner.clone().filter(|_| asset.owner.is_none()),
+            environment: self.environment.filter(|_| asset.environment == Environment::Unknown),
+            tags,
+            attributes,
+            ..Self::default()
+        }
+    }
+}
+
+fn check_tags(field: &str, tags: &[String]) -> Result<Vec<String>> {
+    if tags.len() > MAX_TAGS {
+        return Err(Error::field(field, format!("must be at most {MAX_TAGS} tags")));
+    }
+    let mut tags: Vec<_> = tags
+        .iter()
+        .enumerate()
+        .map(|(i, tag)| text::line(&format!("{field}[{i}]"), tag, 100))
+        .collect::<Result<_>>()?;
+    tags.sort();
+    tags.dedup();
+    Ok(tags)
+}
+
+/// "Changed owner and tags."
+pub(super) fn summary(changes: &Map<String, Value>) -> String {
+    let fields: Vec<&str> = changes.keys().map(String::as_str).collect();
+    match fields.split_last() {
+        None => "Changed nothing".to_owned(),
+        Some((last, [])) => format!("Changed {last}"),
+        Some((last, others)) => format!("Changed {} and {last}", others.join(", ")),
+    }
+}
+
+/// The asset that an uploader named: `KIND:key`, or a key alone, which then is of `default`.
+///
+/// # Errors
+/// `BAD_INPUT` when the key is empty or longer than 512 characters.
+pub fn parse_ref(field: &str, text: &str, default: AssetKind) -> Result<AssetRef> {
+    let (kind, key) = match text.split_once(':').and_then(|(kind, key)| Some((AssetKind::from_str(kind).ok()?, key))) {
+        Some(both) => both,
+        None => (default, text),
+    };
+    Ok(AssetRef { kind, key: text::line(field, key, 512)? })
+}
+
+/// Relations as reports and the API give them.
+pub type NewRelation = RelationRecord;

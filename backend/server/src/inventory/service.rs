@@ -1,0 +1,321 @@
+//! What can be done with the inventory.
+
+use super::{
+    Asset, Change, Filter, Key, Manner, NewAsset, NewRelation, Patch, Relation, Sort, Upserted,
+    domain::{MAX_UPSERT, summary},
+    repo,
+};
+use crate::{
+    audit,
+    kernel::{
+        Ctx, Db, Error, Permission, Result, TenantTx,
+        page::{Page, Slice},
+    },
+    live,
+};
+use serde_json::{Value, json};
+use stance_importers::AssetRef;
+use stance_shared::{AssetId, AssetKind, Criticality, Environment, Exposure, Lifecycle, RelationId, RelationKind};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Assets by id; ids of other organizations are not found.
+///
+/// # Errors
+/// `FORBIDDEN`, or when the database fails.
+pub async fn by_ids(db: &Db, ctx: &Ctx, ids: &[AssetId]) -> Result<HashMap<AssetId, Asset>> {
+    let mut tx = db.begin(ctx, Permission::AssetRead).await?;
+    Ok(repo::by_ids(&mut tx, ids).await?.into_iter().map(|asset| (asset.id, asset)).collect())
+}
+
+/// One page of assets.
+///
+/// # Errors
+/// `FORBIDDEN`, or when the database fails.
+pub async fn list(
+    db: &Db,
+    ctx: &Ctx,
+    filter: &Filter,
+    sort: Sort,
+    descending: bool,
+    page: &Page<Key>,
+) -> Result<Slice<Asset>> {
+    let fits = match &page.after {
+        None => true,
+        Some(Key::Risk(..)) => sort == Sort::Risk,
+        Some(Key::Name(..)) => sort == Sort::Name,
+        Some(Key::LastSeen(..)) => sort == Sort::LastSeen,
+    };
+    if !fits {
+        return Err(Error::field("after", "is a cursor of a list that was sorted otherwise"));
+    }
+    let mut tx = db.begin(ctx, Permission::AssetRead).await?;
+    Ok(page.slice(repo::list(&mut tx, filter, sort, descending, page).await?))
+}
+
+/// # Errors
+/// `FORBIDDEN`, or when the database fails.
+pub async fn count(db: &Db, ctx: &Ctx, filter: &Filter) -> Result<i64> {
+    repo::count(&mut db.begin(ctx, Permission::AssetRead).await?, filter).await
+}
+
+/// How many assets of each kind there are, in the order of the kinds; kinds without assets are left out.
+///
+/// # Errors
+/// `FORBIDDEN`, or when the database fails.
+pub async fn count_by_kind(db: &Db, ctx: &Ctx, filter: &Filter) -> Result<Vec<(AssetKind, i64)>> {
+    let mut counts = repo::count_by_kind(&mut db.begin(ctx, Permission::AssetRead).await?, filter).await?;
+    counts.sort_unstable();
+    Ok(counts)
+}
+
+/// Relations of assets, in both directions, seen last first, at most 200 for each.
+///
+/// # Errors
+/// `FORBIDDEN`, or when the database fails.
+pub async fn relations(db: &Db, ctx: &Ctx, ids: &[AssetId]) -> Result<HashMap<AssetId, Vec<Relation>>> {
+    let mut tx = db.begin(ctx, Permission::AssetRead).await?;
+    Ok(grouped(repo::relations(&mut tx, ids, 200).await?))
+}
+
+/// A relation by its id.
+///
+/// # Errors
+/// `FORBIDDEN`, or when the database fails.
+pub async fn relation(db: &Db, ctx: &Ctx, id: RelationId) -> Result<Option<Relation>> {
+    repo::relation(&mut db.begin(ctx, Permission::AssetRead).await?, id.0).await
+}
+
+/// The last `limit` lines of the assets' history, newest first.
+///
+/// # Errors
+/// `FORBIDDEN`, or when the database fails.
+pub async fn history(db: &Db, ctx: &Ctx, ids: &[AssetId], limit: i64) -> Result<HashMap<AssetId, Vec<Change>>> {
+    let mut tx = db.begin(ctx, Permission::AssetRead).await?;
+    Ok(grouped(repo::history(&mut tx, ids, limit).await?))
+}
+
+fn grouped<T>(rows: Vec<(AssetId, T)>) -> HashMap<AssetId, Vec<T>> {
+    let mut groups: HashMap<_, Vec<T>> = HashMap::new();
+    for (id, row) in rows {
+        groups.entry(id).or_default().push(row);
+    }
+    groups
+}
+
+/// Declares assets and relations: idempotent by (kind, external key), and what is not said stays as it is.
+/// Relations lead between assets of this call or known ones. Returns the outcome and how many relations are new.
+///
+/// # Errors
+/// `BAD_INPUT` naming the field; `FORBIDDEN`; or when the database fails.
+pub async fn upsert(db: &Db, ctx: &Ctx, assets: Vec<NewAsset>, relations: &[NewRelation]) -> Result<(Upserted, usize)> {
+    for (field, len) in [("assets", assets.len()), ("relations", relations.len())] {
+        if len > MAX_UPSERT {
+            return Err(Error::field(field, format!("must be at most {MAX_UPSERT} a call")));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    let mut checked = Vec::with_capacity(assets.len());
+    for (i, asset) in assets.into_iter().enumerate() {
+        let asset = asset.check(&format!("assets[{i}]"))?;
+        if !seen.insert(asset.asset.clone()) {
+            return Err(Error::field(format!("assets[{i}].externalKey"), "is named twice in this call"));
+        }
+        checked.push(asset);
+    }
+    let mut tx = db.begin(ctx, Permission::AssetWrite).await?;
+    let mut outcome = upsert_in_tx(&mut tx, &checked, Manner::Declared).await?;
+    let ends: Vec<AssetRef> = relations.iter().flat_map(|r| [r.from.clone(), r.to.clone()]).collect();
+    let others: Vec<AssetRef> = ends.into_iter().filter(|end| !outcome.ids.contains_key(end)).collect();
+    let known: BTreeMap<_, _> = repo::ids_by_keys(&mut tx, &others).await?.into_iter().collect();
+    let resolve = |field: String, end: &AssetRef| {
+        let id = outcome.ids.get(end).or_else(|| known.get(end)).copied();
+        id.ok_or_else(|| Error::field(field, "is neither an asset of this call nor a known one"))
+    };
+    let mut edges = Vec::with_capacity(relations.len());
+    for (i, relation) in relations.iter().enumerate() {
+        let from = resolve(format!("relations[{i}].from"), &relation.from)?;
+        let to = resolve(format!("relations[{i}].to"), &relation.to)?;
+        if from == to {
+            return Err(Error::field(format!("relations[{i}].to"), "must be another asset than `from`"));
+        }
+        edges.push((from, relation.kind, to));
+    }
+    let source = ctx.actor.label().to_owned();
+    let related = relate_in_tx(&mut tx, &edges, &source).await?;
+    if outcome.created + outcome.updated + related > 0 {
+        audit::record(
+            &mut tx,
+            audit::Entry {
+                action: "asset.upserted",
+                target_kind: "asset",
+                target_id: outcome.ids.values().next().map(ToString::to_string).unwrap_or_default(),
+                detail: json!({"created": outcome.created, "updated": outcome.updated, "relations": related}),
+            },
+        )
+        .await?;
+    }
+    tx.commit().await?;
+    outcome.unchanged = outcome.ids.len() - outcome.created - outcome.updated;
+    Ok((outcome, related))
+}
+
+/// Writes assets inside a caller's transaction, each key once; history, scoring and live events included, audit not.
+/// The input was checked with [`NewAsset::check`] or comes from an importer, which keeps the same limits.
+///
+/// # Errors
+/// When the database fails.
+pub async fn upsert_in_tx(tx: &mut TenantTx, assets: &[NewAsset], manner: Manner) -> Result<Upserted> {
+    if assets.is_empty() {
+        return Ok(Upserted::default());
+    }
+    let now = tx.ctx().now();
+    let fresh: Vec<Asset> = assets.iter().map(|new| create(new, tx.ctx(), manner)).collect();
+    let rows: Vec<_> = fresh.iter().map(row).collect();
+    let created: BTreeSet<AssetId> = repo::insert(tx, &rows).await?.into_iter().collect();
+    let (new, known): (Vec<_>, Vec<_>) = fresh.iter().zip(assets).partition(|(asset, _)| created.contains(&asset.id));
+    let mut ids: BTreeMap<_, _> = new.iter().map(|(asset, _)| (asset.key(), asset.id)).collect();
+    let mut history: Vec<_> = new
+        .iter()
+        .map(|(asset, _)| repo::NewChange {
+            asset_id: asset.id,
+            id: tx.ctx().new_id(),
+            summary: match manner {
+                Manner::Declared => "Declared",
+                Manner::Discovered => "Discovered",
+            }
+            .to_owned(),
+            changes: json!({}),
+        })
+        .collect();
+    let mut dirty: Vec<AssetId> = created.iter().copied().collect();
+    let mut updated = Vec::new();
+    if !known.is_empty() {
+        let patches: HashMap<AssetRef, &Patch> = known.iter().map(|(asset, new)| (asset.key(), &new.patch)).collect();
+        let keys: Vec<AssetRef> = patches.keys().cloned().collect();
+        let there = repo::lock_by_keys(tx, &keys).await?;
+        for asset in &there {
+            ids.insert(asset.key(), asset.id);
+            let Some(patch) = patches.get(&asset.key()) else { continue };
+            let (new, changes) = match manner {
+                Manner::Declared => patch.apply(asset),
+                Manner::Discovered => patch.beside(asset).apply(asset),
+            };
+            if !changes.is_empty() {
+                history.push(change(tx.ctx(), asset.id, &changes));
+                dirty.extend(scoring_differs(asset, &new).then_some(asset.id));
+                updated.push(new);
+            }
+        }
+        if !updated.is_empty() {
+            repo::update(tx, &updated.iter().map(row).collect::<Vec<_>>()).await?;
+        }
+        let again: Vec<AssetId> = there.iter().map(|asset| asset.id).collect();
+        repo::seen(tx, &again, now).await?;
+    }
+    repo::insert_changes(tx, &history).await?;
+    after_change(tx, &dirty, ids.values().next().copied().filter(|_| !history.is_empty())).await?;
+    Ok(Upserted {
+        created: created.len(),
+        updated: updated.len(),
+        unchanged: ids.len() - created.len() - updated.len(),
+        ids,
+    })
+}
+
+/// Writes relations inside a caller's transaction; returns how many are new. `source` says who knows of them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn relate_in_tx(
+    tx: &mut TenantTx,
+    relations: &[(AssetId, RelationKind, AssetId)],
+    source: &str,
+) -> Result<usize> {
+    if relations.is_empty() {
+        return Ok(0);
+    }
+    let new = repo::relate(tx, relations, source).await?;
+    after_change(tx, &new, new.first().copied()).await?;
+    Ok(new.len())
+}
+
+/// Changes one asset. Returns it as it is then.
+///
+/// # Errors
+/// `BAD_INPUT` naming the field; `NOT_FOUND`; `FORBIDDEN`; or when the database fails.
+pub async fn update(db: &Db, ctx: &Ctx, id: AssetId, patch: Patch) -> Result<Asset> {
+    let patch = patch.check("patch")?;
+    let mut tx = db.begin(ctx, Permission::AssetWrite).await?;
+    let found = repo::by_ids(&mut tx, &[id]).await?;
+    let keys: Vec<AssetRef> = found.iter().map(Asset::key).collect();
+    let Some(asset) = repo::lock_by_keys(&mut tx, &keys).await?.pop() else {
+        return Err(Error::not_found("asset"));
+    };
+    let (new, changes) = patch.apply(&asset);
+    if changes.is_empty() {
+        return Ok(asset);
+    }
+    repo::update(&mut tx, &[row(&new)]).await?;
+    let line = change(ctx, id, &changes);
+    repo::insert_changes(&mut tx, &[line]).await?;
+    let dirty: &[AssetId] = if scoring_differs(&asset, &new) { &[id] } else { &[] };
+    after_change(&mut tx, dirty, Some(id)).await?;
+    let entry = audit::Entry {
+        action: "asset.updated",
+        target_kind: "asset",
+        target_id: id.to_string(),
+        detail: Value::Object(changes),
+    };
+    audit::record(&mut tx, entry).await?;
+    tx.commit().await?;
+    Ok(new)
+}
+
+fn create(new: &NewAsset, ctx: &Ctx, manner: Manner) -> Asset {
+    let now = ctx.now();
+    let blank = Asset {
+        id: ctx.new_id().into(),
+        kind: new.asset.kind,
+        external_key: new.asset.key.clone(),
+        name: new.asset.key.chars().take(300).collect(),
+        owner: None,
+        environment: Environment::Unknown,
+        exposure: Exposure::Internal,
+        criticality: Criticality::Medium,
+        // What a person or program declares is approved; what is only seen is discovered.
+        lifecycle: match manner {
+            Manner::Declared => Lifecycle::Approved,
+            Manner::Discovered => Lifecycle::Discovered,
+        },
+        tags: Vec::new(),
+        attributes: json!({}),
+        first_seen: now,
+        last_seen: now,
+        risk: None,
+    };
+    new.patch.apply(&blank).0
+}
+
+fn row(asset: &Asset) -> repo::Row<'_> {
+    repo::Row { asset, risk_factor: asset.risk_factor() }
+}
+
+fn change(ctx: &Ctx, asset_id: AssetId, changes: &serde_json::Map<String, Value>) -> repo::NewChange {
+    repo::NewChange { asset_id, id: ctx.new_id(), summary: summary(changes), changes: Value::Object(changes.clone()) }
+}
+
+/// Whether scoring has to look at the asset anew: its factor, its weight in the organization or which checks apply.
+fn scoring_differs(old: &Asset, new: &Asset) -> bool {
+    (old.exposure, old.criticality, old.lifecycle, old.owner.is_some(), &old.attributes)
+        != (new.exposure, new.criticality, new.lifecycle, new.owner.is_some(), &new.attributes)
+}
+
+async fn after_change(tx: &mut TenantTx, dirty: &[AssetId], changed: Option<AssetId>) -> Result<()> {
+    if !dirty.is_empty() {
+        repo::mark_dirty(tx, dirty).await?;
+    }
+    if let Some(id) = changed {
+        live::notify(tx, live::Topic::Asset, id.0).await?;
+    }
+    Ok(())
+}
