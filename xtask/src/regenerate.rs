@@ -22,9 +22,8 @@ pub fn run(only_sqlx: bool) -> Result<()> {
     let programs = step("PostgreSQL", provision::postgresql)?;
     step(".sqlx", || {
         // Compiles what the server depends on. The server itself may fail here: its `.sqlx` is what is being made.
-        let _ = shell::cargo(["check", "--workspace", "--all-targets", "--quiet"])
-            .stderr(std::process::Stdio::null())
-            .status();
+        println!("   compiling what the server depends on (minutes the first time)");
+        let _ = shell::output(&mut shell::cargo(["check", "--workspace", "--all-targets"]));
         let queries = queries(&Cluster::start(&programs)?, "check")?;
         let folder = shell::root().join(".sqlx");
         if folder.exists() {

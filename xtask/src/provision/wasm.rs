@@ -26,7 +26,7 @@ pub fn wasm() -> Result<WasmToolchain> {
     }
     let folder = cache_folder()?;
     if let Some(toolchain) = private(&folder) {
-        return Ok(toolchain?);
+        return toolchain;
     }
     println!("   rustup target add {TARGET}");
     let mut rustup = Command::new("rustup");
@@ -129,7 +129,9 @@ fn prepare(folder: &Path) -> Result<()> {
             std::fs::copy(&path, libraries.join(name))?;
         }
     }
+    // Half a gigabyte that served its purpose.
     std::fs::remove_dir_all(&empty)?;
+    std::fs::remove_dir_all(work.join("usr/src"))?;
     match std::fs::rename(&work, folder) {
         // Another clone was faster; its result is as good.
         Err(_) if private(folder).is_some() => Ok(std::fs::remove_dir_all(&work)?),
