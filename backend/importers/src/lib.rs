@@ -4,11 +4,16 @@
 
 mod category;
 mod garak;
+#[cfg(any(test, feature = "generate"))]
+pub mod generate;
 mod json;
 mod modelscan;
 mod record;
 mod sarif;
 mod sniff;
+pub mod stance;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use record::*;
@@ -113,7 +118,7 @@ pub trait Importer: Sync {
 pub const SNIFF_BYTES: usize = 64 * 1024;
 
 /// Every importer, one line each.
-static REGISTRY: &[&dyn Importer] = &[&sarif::Sarif, &garak::Garak, &modelscan::ModelScan];
+static REGISTRY: &[&dyn Importer] = &[&sarif::Sarif, &garak::Garak, &modelscan::ModelScan, &stance::Stance];
 
 /// Every importer.
 #[must_use]

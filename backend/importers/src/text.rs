@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn stems_lose_report_extensions() {
-        assert_eq!(file_stem("/a/b/app.sarif.json"), "app.sarif");
+        assert_eq!(file_stem("/a/b/app.sarif.json"), "app");
         assert_eq!(file_stem("run1.report.jsonl"), "run1");
         assert_eq!(file_stem("run1.hitlog.jsonl"), "run1");
         assert_eq!(file_stem("app.sarif.gz"), "app");

@@ -50,6 +50,8 @@ pub(super) struct RunContext {
     pub base_uris: BTreeMap<String, ArtifactLocation>,
     pub repository: Option<VersionControl>,
     pub has_repository: bool,
+    has_base_uris: bool,
+    has_invocations: bool,
     pub automation_id: String,
     pub invocations: Vec<Invocation>,
     bytes: usize,
@@ -75,6 +77,7 @@ impl RunContext {
                 Ok(())
             }
             "originalUriBaseIds" => {
+                self.has_base_uris = true;
                 self.base_uris = value.record::<Option<_>>()?.unwrap_or_default();
                 Ok(())
             }
@@ -101,6 +104,7 @@ impl RunContext {
                 Ok(())
             }
             "invocations" => {
+                self.has_invocations = true;
                 value.array("an array of invocations", |_, invocation: Invocation| {
                     if self.invocations.len() < 100 {
                         self.invocations.push(invocation);
@@ -111,6 +115,11 @@ impl RunContext {
             }
             _ => value.skip(),
         }
+    }
+
+    /// Whether everything that names the scan's root was read.
+    pub(super) fn knows_root(&self) -> bool {
+        self.has_base_uris && self.has_invocations
     }
 
     fn account(&mut self, bytes: usize) -> Result<(), ImportError> {

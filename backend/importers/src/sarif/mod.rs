@@ -70,12 +70,12 @@ impl Importer for Sarif {
 /// What is known over all runs of the file.
 ///
 /// Results are read as they stream by when all that they refer to stands before them. Where something may stand behind them,
-/// the run is *deferred*: the first pass collects its context, a second pass reads its results.
+/// the run is *deferred*: the first pass collects its context, a second pass reads its results from the first such one on.
 struct Import<'a> {
     hints: &'a Hints,
     sink: &'a mut dyn Sink,
     info: RunInfo,
-    deferred: BTreeMap<usize, RunContext>,
+    deferred: BTreeMap<usize, (RunContext, usize)>,
     again: bool,
     runs: usize,
     findings: u64,
@@ -118,7 +118,10 @@ struct RunMembers<'a, 'b> {
     run: RunContext,
     /// In the second pass: whether this run was deferred by the first.
     wanted: bool,
-    defer: bool,
+    /// The first result to read.
+    first: usize,
+    /// The first result that is left to the second pass.
+    defer: Option<usize>,
     baseline: Baseline,
 }
 
@@ -137,34 +140,28 @@ impl<'a, 'b> RunMembers<'a, 'b> {
         let again = import.borrow().again;
         let deferred = if again { import.borrow_mut().deferred.remove(&index) } else { None };
         let wanted = deferred.is_some() || !again;
-        Ok(Self {
-            import,
-            index,
-            run: deferred.unwrap_or_default(),
-            wanted,
-            defer: false,
-            baseline: Baseline::default(),
-        })
+        let (run, first) = deferred.unwrap_or_default();
+        Ok(Self { import, index, run, wanted, first, defer: None, baseline: Baseline::default() })
     }
 
     fn results<'de, A: MapAccess<'de>>(&mut self, value: Value<'_, A>) -> Result<(), A::Error> {
         let (again, hinted) = (self.import.borrow().again, self.import.borrow().hints.asset.is_some());
         let known = self.run.has_tool && (hinted || self.run.has_repository);
         if !again && !known {
-            self.defer = value.count()? > 0;
+            self.defer = (value.count()? > 0).then_some(0);
             return Ok(());
         }
         self.run.connect();
         let mut asset = None;
         value.array("an array of results", |index, result: SarifResult| {
-            if index == 0 && !again && self.run.artifacts.is_none() && result::needs_artifacts(&result) {
-                self.defer = true;
-            }
-            if self.defer {
-                return Ok(());
-            }
             self.baseline.changed |= matches!(result.baseline_state.as_deref(), Some("absent" | "updated"));
             self.baseline.unchanged |= result.baseline_state.as_deref() == Some("unchanged");
+            if !again && self.defer.is_none() && result::refers_ahead(&self.run, &result) {
+                self.defer = Some(index);
+            }
+            if self.defer.is_some() || index < self.first {
+                return Ok(());
+            }
             if !result::is_problem(&result) {
                 return Ok(());
             }
@@ -183,7 +180,7 @@ impl<'a, 'b> RunMembers<'a, 'b> {
     /// The run is read: what it says of itself, once.
     fn done(self) -> Result<(), ImportError> {
         let mut import = self.import.borrow_mut();
-        if self.baseline.changed && !self.baseline.unchanged && self.wanted && !self.defer {
+        if self.baseline.changed && !self.baseline.unchanged && self.wanted && self.defer.is_none() {
             import.info.complete = false;
             import.gap(
                 "incomplete-run",
@@ -195,8 +192,8 @@ impl<'a, 'b> RunMembers<'a, 'b> {
             return Ok(());
         }
         import.run_ended(&self.run)?;
-        if self.defer {
-            import.deferred.insert(self.index, self.run);
+        if let Some(first) = self.defer {
+            import.deferred.insert(self.index, (self.run, first));
         }
         Ok(())
     }

@@ -19,13 +19,16 @@ pub(super) fn is_problem(result: &SarifResult) -> bool {
         && result.baseline_state.as_deref() != Some("absent")
 }
 
-/// Whether the result names a file only by its place in the run's `artifacts`.
-pub(super) fn needs_artifacts(result: &SarifResult) -> bool {
-    let artifact = |location: &SarifLocation| {
+/// Whether the result refers to something that the run may still say behind its results: a file by its place in `artifacts`,
+/// or an absolute path that is to be shortened by the scan's root.
+pub(super) fn refers_ahead(run: &RunContext, result: &SarifResult) -> bool {
+    result.locations.iter().any(|location| {
         let artifact = &location.physical_location.artifact_location;
-        artifact.uri.is_none() && artifact.index.is_some_and(|index| index >= 0)
-    };
-    result.locations.iter().any(artifact)
+        match artifact.uri.as_deref() {
+            None => run.artifacts.is_none() && artifact.index.is_some_and(|index| index >= 0),
+            Some(uri) => !run.knows_root() && (uri.starts_with("file:") || uri.starts_with('/')),
+        }
+    })
 }
 
 pub(super) fn finding(run: &RunContext, asset: &AssetRef, result: SarifResult) -> FindingRecord {

@@ -1,0 +1,117 @@
+//! Reports of any size for benchmarks and tests, streamed and never held.
+
+use std::io::{self, Read};
+
+/// A text made of a head, `count` items with commas between, and a tail.
+pub struct Stream<F> {
+    item: F,
+    count: u64,
+    next: u64,
+    tail: Option<String>,
+    separator: &'static str,
+    ready: Vec<u8>,
+    at: usize,
+}
+
+impl<F: FnMut(u64) -> String> Stream<F> {
+    /// `item(i)` makes the text of item `i` in `0..count`.
+    pub fn new(head: String, item: F, count: u64, separator: &'static str, tail: String) -> Self {
+        Self { item, count, next: 0, tail: Some(tail), separator, ready: head.into_bytes(), at: 0 }
+    }
+}
+
+impl<F: FnMut(u64) -> String> Read for Stream<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.ready.len() {
+            self.ready.clear();
+            self.at = 0;
+            while self.next < self.count && self.ready.len() < buffer.len().min(1 << 16) {
+                if self.next > 0 {
+                    self.ready.extend_from_slice(self.separator.as_bytes());
+                }
+                self.ready.extend_from_slice((self.item)(self.next).as_bytes());
+                self.next += 1;
+            }
+            if self.next == self.count {
+                self.ready.extend(self.tail.take().unwrap_or_default().into_bytes());
+            }
+        }
+        let rest = &self.ready[self.at..];
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        self.at += length;
+        Ok(length)
+    }
+}
+
+/// In which order [`sarif`] gives its results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Natural,
+    /// The same results in another order.
+    Shuffled,
+}
+
+/// (id, level, security-severity, CWE, description)
+const RULES: [(&str, &str, &str, &str, &str); 8] = [
+    ("ACME-TORCH-LOAD", "error", "9.1", "cwe-502", "Model file is loaded with code execution"),
+    ("ACME-PROMPT-INPUT", "warning", "6.5", "cwe-1427", "Prompt is built from unchecked input"),
+    ("ACME-OUTPUT-EXEC", "error", "9.8", "cwe-94", "Model output is executed"),
+    ("ACME-HARDCODED-KEY", "error", "7.5", "cwe-798", "API key in source code"),
+    ("ACME-SQL", "warning", "8.1", "cwe-89", "SQL is built from model output"),
+    ("ACME-UNPINNED-MODEL", "warning", "5.0", "cwe-494", "Model is downloaded without a pinned revision"),
+    ("ACME-NO-TIMEOUT", "note", "3.1", "cwe-400", "Model is called without a time-out"),
+    ("ACME-LOG-PROMPT", "note", "2.0", "cwe-532", "Prompt is written to the log"),
+];
+
+/// A valid SARIF 2.1.0 log of about 1.1 kB for each of `count` results, all different: eight rules, files and severities mixed
+/// by `seed`. The same `seed` gives the same results in either order.
+pub fn sarif(count: u64, seed: u64, order: Order) -> impl Read + Send {
+    let rules = RULES.map(|(id, level, score, cwe, text)| {
+        format!(
+            r#"{{"id":"{id}","shortDescription":{{"text":"{text}"}},"fullDescription":{{"text":"{text}. See the rule's page for the reasons and examples."}},"help":{{"text":"Follow the advice on the rule's page."}},"helpUri":"https://acme.example/rules/{id}","defaultConfiguration":{{"level":"{level}"}},"properties":{{"security-severity":"{score}","tags":["security","external/cwe/{cwe}"]}}}}"#
+        )
+    });
+    let head = format!(
+        r#"{{"$schema":"https://json.schemastore.org/sarif-2.1.0.json","version":"2.1.0","runs":[{{"tool":{{"driver":{{"name":"acme-scan","version":"4.2.0","rules":[{}]}}}},"versionControlProvenance":[{{"repositoryUri":"https://git.acme.example/assistants/monorepo","branch":"main"}}],"automationDetails":{{"id":"bench/"}},"results":["#,
+        rules.join(",")
+    );
+    let stride = match order {
+        Order::Natural => 1,
+        Order::Shuffled => coprime(count, mix(seed) % count.max(1)),
+    };
+    let place = move |i: u64| u64::try_from(u128::from(i) * u128::from(stride) % u128::from(count.max(1))).unwrap_or(i);
+    Stream::new(head, move |i| result(place(i), seed), count, ",", "]}]}".to_owned())
+}
+
+fn result(i: u64, seed: u64) -> String {
+    let random = mix(seed ^ i);
+    let rule = usize::try_from(random % 8).unwrap_or_default();
+    let (id, level, _, _, text) = RULES[rule];
+    let (module, file, line) = (random >> 8 & 0x3f, random >> 16 & 0x3ff, random >> 32 & 0x7ff);
+    let hash = mix(random);
+    format!(
+        r#"{{"ruleId":"{id}","ruleIndex":{rule},"level":"{level}","message":{{"text":"{text} in handler_{i}: the value of `request_{i}` flows from the caller into a place where it has an effect that its author did not plan for."}},"locations":[{{"physicalLocation":{{"artifactLocation":{{"uri":"services/module_{module}/src/handlers/file_{file}.py","uriBaseId":"%SRCROOT%"}},"region":{{"startLine":{line},"startColumn":9,"endLine":{line},"endColumn":64,"snippet":{{"text":"    answer_{i} = client.complete(prompt=SYSTEM + request_{i}.text, model=MODEL)"}}}},"contextRegion":{{"startLine":{line},"endLine":{},"snippet":{{"text":"def handler_{i}(request_{i}, client):\n    # builds the prompt and asks the model\n    answer_{i} = client.complete(prompt=SYSTEM + request_{i}.text, model=MODEL)\n    return render(answer_{i})\n"}}}}}}}}],"partialFingerprints":{{"primaryLocationLineHash":"{hash:016x}:1","primaryLocationStartColumnFingerprint":"4"}},"properties":{{"confidence":"medium","component":"module_{module}","owner":"team-{}"}}}}"#,
+        line + 3,
+        module % 9,
+    )
+}
+
+/// The smallest number from `from` on that shares no divisor with `count`, so that its multiples visit every place.
+fn coprime(count: u64, from: u64) -> u64 {
+    let gcd = |mut a: u64, mut b: u64| {
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    (from.max(1)..).find(|stride| gcd(*stride, count) <= 1).unwrap_or(1)
+}
+
+/// SplitMix64: a well-mixed number for each number.
+const fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let x = (x ^ x >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let x = (x ^ x >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ x >> 31
+}

@@ -1,0 +1,271 @@
+//! What every importer has to keep, whatever its format.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use serde_json::Value;
+use stance_engine::fingerprint::Fingerprint;
+
+use super::*;
+
+fn fixtures(importer: &dyn Importer) -> BTreeMap<String, Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(importer.format()).join("fixtures");
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let stem = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    files.map(|path| (stem(&path), std::fs::read(&path).unwrap())).collect()
+}
+
+fn read(importer: &dyn Importer, bytes: &[u8]) -> Result<(RunInfo, Vec<Record>), ImportError> {
+    let mut records = Vec::new();
+    let info = importer.read(&bytes, &Hints::default(), &mut records)?;
+    Ok((info, records))
+}
+
+fn findings(records: &[Record]) -> Vec<&FindingRecord> {
+    records
+        .iter()
+        .filter_map(|record| if let Record::Finding(finding) = record { Some(&**finding) } else { None })
+        .collect()
+}
+
+fn gaps<'a>(records: &'a [Record], class: &str) -> Vec<&'a GapRecord> {
+    let of_class = |record: &'a Record| if let Record::Gap(gap) = record { Some(gap) } else { None };
+    records.iter().filter_map(of_class).filter(|gap| gap.class == class).collect()
+}
+
+fn fingerprints(records: &[Record]) -> Vec<Fingerprint> {
+    let mut all: Vec<_> = findings(records).iter().map(|finding| finding.fingerprint).collect();
+    all.sort();
+    all
+}
+
+fn format(name: &str) -> &'static dyn Importer {
+    by_format(name).unwrap()
+}
+
+fn fixture(importer: &str, name: &str) -> (RunInfo, Vec<Record>) {
+    read(format(importer), &fixtures(format(importer))[name]).unwrap()
+}
+
+#[test]
+fn formats_are_unique_and_documented() {
+    for importer in registry() {
+        assert_eq!(registry().iter().filter(|other| other.format() == importer.format()).count(), 1);
+        let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(importer.format()).join("README.md");
+        let readme = std::fs::read_to_string(readme).unwrap();
+        for part in ["## How to make the report", "## What is taken over", "## What is not", "## Identity"] {
+            assert!(readme.contains(part), "{}: {part}", importer.format());
+        }
+    }
+}
+
+#[test]
+fn exactly_one_importer_knows_each_fixture() {
+    for importer in registry() {
+        for (name, bytes) in fixtures(*importer) {
+            let knowing: Vec<_> = registry().iter().filter(|i| i.sniff(&bytes)).map(|i| i.format()).collect();
+            assert_eq!(knowing, [importer.format()], "{name}");
+            assert_eq!(detect(&bytes, Some("auto")).unwrap().format(), importer.format());
+        }
+    }
+}
+
+#[test]
+fn an_unknown_file_is_an_error_that_says_what_is_known() {
+    for (bytes, says) in
+        [(&b"hello"[..], "text that begins “hello”"), (b"{\"a\":1}", "JSON with the members a"), (b"", "an empty file")]
+    {
+        let error = detect(bytes, None).err().unwrap().to_string();
+        assert!(error.contains(says) && error.contains("sarif (SARIF 2.1.0)"), "{error}");
+    }
+    let error = detect(b"{}", Some("word")).err().unwrap().to_string();
+    assert!(error.contains("“word” is not a format"), "{error}");
+}
+
+#[test]
+fn none_one_and_many() {
+    for importer in registry() {
+        let fixtures = fixtures(*importer);
+        let count = |name: &str| findings(&read(*importer, &fixtures[name]).unwrap().1).len();
+        assert_eq!((count("none"), count("one")), (0, 1), "{}", importer.format());
+        assert!(count("many") >= 4, "{}", importer.format());
+        let (_, none) = read(*importer, &fixtures["none"]).unwrap();
+        assert_eq!(gaps(&none, "empty-report").len(), 1, "{}: an empty report says so", importer.format());
+    }
+}
+
+#[test]
+fn broken_reports_are_errors_with_a_position() {
+    for importer in registry() {
+        let fixtures = fixtures(*importer);
+        match read(*importer, &fixtures["malformed"]).unwrap_err() {
+            ImportError::Malformed { position, expected } => {
+                assert!(position.line.is_some(), "{}: {expected} {position:?}", importer.format());
+            }
+            other => panic!("{}: {other:?}", importer.format()),
+        }
+        match read(*importer, &fixtures["truncated"]).unwrap_err() {
+            ImportError::Truncated { position, .. } => assert!(position.line.is_some(), "{}", importer.format()),
+            other => panic!("{}: {other:?}", importer.format()),
+        }
+    }
+}
+
+#[test]
+fn errors_name_the_path_and_what_was_expected() {
+    let error = |importer: &str| match read(format(importer), &fixtures(format(importer))["malformed"]).unwrap_err() {
+        ImportError::Malformed { position, expected } => (position.path, expected),
+        other => panic!("{other:?}"),
+    };
+    let (path, expected) = error("sarif");
+    assert_eq!(path, "runs[0].results[0]");
+    assert!(expected.contains("expected i64"), "{expected}");
+    assert_eq!(error("modelscan").0, "issues[1].severity");
+    let (path, expected) = error("stance");
+    assert_eq!(path, "findings[1]");
+    assert!(expected.contains("SEVERE") && expected.contains("CRITICAL"), "{expected}");
+    assert!(error("garak").1.starts_with("line 3 "));
+}
+
+#[test]
+fn records_keep_the_contract() {
+    for importer in registry() {
+        for (name, bytes) in fixtures(*importer) {
+            let Ok((info, records)) = read(*importer, &bytes) else { continue };
+            assert!(!info.tool.is_empty(), "{name}");
+            for finding in findings(&records) {
+                assert!(!finding.asset.key.is_empty() && finding.asset.key.chars().count() <= 512);
+                assert!(
+                    !finding.title.is_empty() && finding.title.chars().count() <= 300 && !finding.title.contains('\n')
+                );
+                assert!(
+                    finding.description.chars().count() <= 8000 && finding.count >= 1 && finding.locations.len() <= 50
+                );
+                assert!(serde_json::to_string(&finding.evidence).unwrap().len() <= 16 << 10);
+                assert!(info.assessed.contains(&finding.asset), "{name}: absence is judged on the assessed assets");
+                for category in &finding.categories {
+                    assert!(stance_shared::taxonomy::lookup(category).is_some(), "{category}");
+                }
+            }
+            for check in &info.checks {
+                assert!(stance_engine::risk::CHECKS.iter().any(|known| known.id == check), "{check}");
+            }
+        }
+    }
+}
+
+/// The same report with its records in another order, and for JSON also its members.
+fn shuffled(bytes: &[u8]) -> Vec<u8> {
+    fn reverse(value: &mut Value) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(reverse),
+            Value::Object(members) => {
+                for (key, value) in members {
+                    reverse(value);
+                    if let ("results" | "issues" | "findings" | "errors" | "runs", Value::Array(items)) =
+                        (key.as_str(), value)
+                    {
+                        items.reverse();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let text = std::str::from_utf8(bytes).unwrap().trim_start_matches('\u{FEFF}');
+    if let Ok(mut document) = serde_json::from_str(text) {
+        reverse(&mut document);
+        return document.to_string().into_bytes();
+    }
+    // JSON lines: the set-up stays first.
+    let mut lines: Vec<_> = text.lines().collect();
+    lines[1..].reverse();
+    lines.join("\n").into_bytes()
+}
+
+#[test]
+fn order_changes_nothing() {
+    for importer in registry() {
+        for (name, bytes) in fixtures(*importer) {
+            let Ok((info, records)) = read(*importer, &bytes) else { continue };
+            let (again, reordered) = read(*importer, &shuffled(&bytes)).unwrap();
+            assert_eq!(fingerprints(&records), fingerprints(&reordered), "{} {name}", importer.format());
+            assert_eq!((info.scan_identity, info.complete), (again.scan_identity, again.complete), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_hint_names_the_asset() {
+    let asset = AssetRef { kind: stance_shared::AssetKind::Agent, key: "support-bot".to_owned() };
+    for importer in registry().iter().filter(|importer| importer.format() != "stance") {
+        let mut records = Vec::new();
+        let hints = Hints { asset: Some(asset.clone()), filename: Some("x.json".to_owned()) };
+        let info = importer.read(&fixtures(*importer)["many"].as_slice(), &hints, &mut records).unwrap();
+        assert_eq!(info.assessed, [asset.clone()]);
+        assert!(findings(&records).iter().all(|finding| finding.asset == asset));
+        assert!(gaps(&records, "asset-guessed").is_empty() && !records.iter().any(|r| matches!(r, Record::Asset(_))));
+    }
+}
+
+#[test]
+fn a_stopped_receiver_stops_the_importer() {
+    struct Full;
+    impl Sink for Full {
+        fn record(&mut self, _: Record) -> Result<(), Stopped> {
+            Err(Stopped("full".to_owned()))
+        }
+    }
+    for importer in registry() {
+        let error = importer.read(&fixtures(*importer)["many"].as_slice(), &Hints::default(), &mut Full).unwrap_err();
+        assert!(matches!(&error, ImportError::Stopped(Stopped(why)) if why == "full"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_record_without_end_is_refused() {
+    let endless = |text: &'static str| move || Box::new(text.as_bytes().chain(std::io::repeat(b'x'))) as Box<dyn Read>;
+    let sources: [(&str, Box<dyn Fn() -> Box<dyn Read>>); 3] = [
+        ("sarif", Box::new(endless("{\"runs\":[{\"tool\":{\"driver\":{\"name\":\""))),
+        ("garak", Box::new(endless("{\"entry_type\":\""))),
+        ("stance", Box::new(endless("{\"stance\":\""))),
+    ];
+    struct Endless(Box<dyn Fn() -> Box<dyn Read>>);
+    impl Source for Endless {
+        fn open(&self) -> std::io::Result<Box<dyn Read + '_>> {
+            Ok((self.0)())
+        }
+    }
+    for (importer, source) in sources {
+        let error = format(importer).read(&Endless(source), &Hints::default(), &mut Vec::new()).unwrap_err();
+        assert!(matches!(&error, ImportError::TooLarge(why) if why.contains("8 MiB")), "{importer}: {error:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let _ = detect(&bytes, None);
+        for importer in registry() {
+            let _ = importer.sniff(&bytes);
+            let _ = read(*importer, &bytes);
+        }
+    }
+
+    #[test]
+    fn damaged_reports_never_panic(at in 0.0..1.0f64, byte: u8, cut: bool) {
+        for importer in registry() {
+            let mut bytes = fixtures(*importer)["many"].clone();
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
+            let at = (at * bytes.len() as f64) as usize;
+            bytes[at] = byte;
+            if cut {
+                bytes.truncate(at);
+            }
+            let _ = importer.sniff(&bytes);
+            let _ = read(*importer, &bytes);
+        }
+    }
+}
