@@ -5,5 +5,7 @@ pub mod app;
 pub mod audit;
 pub mod inventory;
 pub mod kernel;
+pub mod jobs;
 pub mod live;
 pub mod web;
+pub mod scoring;

@@ -11,7 +11,9 @@ pub fn clock() -> Clock {
 }
 
 /// Makes an organization named by its slug, with an owner `owner@{slug}.example` whose context is returned.
+/// Lays down the job queue too, where it is not yet.
 pub async fn organization(pool: &PgPool, clock: &Clock, slug: &str) -> Ctx {
+    crate::jobs::migrate(pool).await.unwrap();
     let tenant = TenantId(clock.new_id());
     sqlx::query("insert into organization (tenant_id, name, slug, created_at) values ($1, $2, $2, $3)")
         .bind(tenant.0)

@@ -1,0 +1,50 @@
+//! Putting jobs into the queue.
+
+use super::{Envelope, Job};
+use crate::kernel::{Clock, Error, Result, TenantTx};
+use apalis::prelude::{MetadataStore, TaskBuilder};
+use sqlx::PgConnection;
+use std::{collections::HashMap, time::Duration};
+
+/// The queue, as the slices see it.
+pub struct Queue;
+
+impl Queue {
+    /// Enqueues a job in the caller's transaction: it exists when, and only when, the transaction commits.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn enqueue(tx: &mut TenantTx, job: Job) -> Result<()> {
+        let ctx = tx.ctx();
+        let envelope = Envelope {
+            tenant: ctx.tenant,
+            actor: ctx.actor.clone(),
+            request_id: ctx.request_id.clone(),
+            attempt: 0,
+            job,
+        };
+        push(tx.conn(), &envelope, Duration::ZERO).await
+    }
+}
+
+/// Pushes an envelope that may run after `delay`.
+///
+/// No idempotency key: a repeated one fails the caller's transaction, and is refused for ever. `max_attempts` is 1
+/// because retries are ours. The metadata lets the sweep see which work already has a job.
+pub(super) async fn push(conn: &mut PgConnection, envelope: &Envelope, delay: Duration) -> Result<()> {
+    let payload = serde_json::to_vec(envelope).map_err(Error::internal)?;
+    let mut metadata = HashMap::from([
+        ("job".to_owned(), envelope.job.name().to_owned()),
+        ("tenant".to_owned(), envelope.tenant.to_string()),
+    ]);
+    metadata.extend(envelope.job.subject().map(|id| ("subject".to_owned(), id.to_string())));
+    let task = TaskBuilder::new(payload).max_attempts(1).with_metadata(MetadataStore::from_map(metadata));
+    let task = if delay.is_zero() {
+        task
+    } else {
+        // The store keeps whole seconds, by the machine's clock; rounded up, so that a job never runs early.
+        let at = (Clock::System.now() + delay).timestamp() + 1;
+        task.run_at_timestamp(u64::try_from(at).unwrap_or_default())
+    };
+    apalis_postgres::queries::push_tasks(conn, envelope.job.queue(), vec![task.build()]).await.map_err(Error::internal)
+}
