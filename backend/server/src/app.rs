@@ -1,6 +1,7 @@
 //! Wires everything; the one place that sees all slices.
 
 use crate::{
+    jobs,
     kernel::{
         Clock, Db,
         config::{DatabaseArgs, ServeArgs},
@@ -44,7 +45,7 @@ pub fn router(state: AppState) -> Router {
 /// # Errors
 /// When a migration fails, or the database is of a newer Stance.
 pub async fn migrate(db: &Db) -> anyhow::Result<()> {
-    db.migrate().await.context("the database could not be brought up to date")
+    jobs::migrate(db.pool()).await.context("the database could not be brought up to date")
 }
 
 /// `stance serve`: until SIGTERM or Ctrl-C.

@@ -79,9 +79,14 @@ pub async fn redrive(db: &Db, ctx: &Ctx, id: DeadLetterId) -> Result<bool> {
     envelope.attempt = 0;
     envelope.request_id.clone_from(&ctx.request_id);
     queue::push(tx.conn(), &envelope, Duration::ZERO).await?;
-    sqlx::query!("update dead_letter set redriven_at = $3 where tenant_id = $1 and id = $2", ctx.tenant.0, id.0, ctx.now())
-        .execute(tx.conn())
-        .await?;
+    sqlx::query!(
+        "update dead_letter set redriven_at = $3 where tenant_id = $1 and id = $2",
+        ctx.tenant.0,
+        id.0,
+        ctx.now()
+    )
+    .execute(tx.conn())
+    .await?;
     audit::record(
         &mut tx,
         audit::Entry {

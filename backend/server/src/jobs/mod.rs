@@ -112,6 +112,7 @@ impl Envelope {
             actor: self.actor.clone(),
             role: Role::Owner,
             scopes: None,
+            session: None,
             request_id: self.request_id.clone(),
             clock,
         }

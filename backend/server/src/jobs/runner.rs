@@ -95,7 +95,13 @@ impl Runner {
             ms = started.elapsed().as_millis(), outcome = ?result.as_ref().map_err(|e| e.kind), "job"
         );
         if let Err(error) = &result {
-            tracing::warn!(job, request = envelope.request_id, cause = error.internal_text(), "job failed: {}", error.public);
+            tracing::warn!(
+                job,
+                request = envelope.request_id,
+                cause = error.internal_text(),
+                "job failed: {}",
+                error.public
+            );
         }
         // A database that is down for a moment must not lose the successor; one that is down for long is the sweep's.
         for wait in [0, 1, 2, 4] {

@@ -60,14 +60,6 @@ impl Db {
         Ok(Self { pool })
     }
 
-    /// Brings the schema up to date. Several processes may do so at once: they take turns under a lock.
-    ///
-    /// # Errors
-    /// When a migration fails, or when the database was made by a newer Stance.
-    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        MIGRATOR.run(&self.pool).await
-    }
-
     /// Whether this program's migrations are all there.
     ///
     /// # Errors
