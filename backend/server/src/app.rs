@@ -8,7 +8,7 @@ use crate::{
         tasks::Tasks,
     },
     live::Hub,
-    web,
+    web::{self, Metrics},
 };
 use anyhow::Context as _;
 use axum::{Router, extract::FromRef};
@@ -32,6 +32,7 @@ pub struct AppState {
     pub tasks: Tasks,
     pub live: Hub,
     pub settings: Arc<ServeArgs>,
+    pub metrics: Metrics,
 }
 
 /// All routes, with everything that happens around them.
@@ -74,8 +75,10 @@ async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: S
         clock: Clock::System,
         tasks: tasks.clone(),
         settings: Arc::new(args),
+        metrics: Metrics::start()?,
         db,
     };
+    tasks.spawn(until(&tasks, state.metrics.clone().keep_small()));
     let address = listener.local_addr()?;
     let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(tasks.stopping().cancelled_owned());
@@ -111,6 +114,14 @@ pub async fn work(args: &DatabaseArgs) -> anyhow::Result<()> {
     tasks.shutdown(DRAIN + TASKS).await;
     database.close().await;
     Ok(())
+}
+
+/// A task that may be cut off when shutdown begins.
+fn until(tasks: &Tasks, task: impl Future<Output = ()> + Send + 'static) -> impl Future<Output = ()> + Send + 'static {
+    let stop = tasks.stopping();
+    async move {
+        tokio::select! { () = stop.cancelled() => {}, () = task => {} }
+    }
 }
 
 /// What ends a process in order.

@@ -60,6 +60,12 @@ impl Db {
         Ok(Self { pool })
     }
 
+    /// Open connections, and how many of them are idle.
+    #[must_use]
+    pub fn connections(&self) -> (u32, u32) {
+        (self.pool.size(), u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX))
+    }
+
     /// Whether this program's migrations are all there.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 use super::Ctx;
 use std::{
     future::Future,
+    io::IsTerminal as _,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -27,6 +28,7 @@ tokio::task_local! {
 /// What is known about the request at its end.
 #[derive(Debug, Default)]
 pub struct RequestStats {
+    request_id: String,
     queries: AtomicU64,
     database_micros: AtomicU64,
     actor: OnceLock<(uuid::Uuid, &'static str)>,
@@ -34,6 +36,11 @@ pub struct RequestStats {
 }
 
 impl RequestStats {
+    #[must_use]
+    pub fn new(request_id: String) -> Self {
+        Self { request_id, ..Self::default() }
+    }
+
     /// How many statements ran.
     #[must_use]
     pub fn queries(&self) -> u64 {
@@ -72,6 +79,12 @@ pub async fn measured<T>(stats: Arc<RequestStats>, future: impl Future<Output = 
 #[must_use]
 pub fn current() -> Option<Arc<RequestStats>> {
     CURRENT.try_with(Arc::clone).ok()
+}
+
+/// The id of the request that this task works for.
+#[must_use]
+pub fn request_id() -> Option<String> {
+    CURRENT.try_with(|stats| stats.request_id.clone()).ok()
 }
 
 /// Starts a task for the current request (data loaders): what it does is counted there. It lives as long as it is awaited
@@ -141,7 +154,8 @@ pub enum LogFormat {
 pub fn start(format: LogFormat) {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     let written = filter_fn(|m: &Metadata<'_>| m.target() != STATEMENTS || *m.level() <= Level::WARN);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = match format {
         LogFormat::Pretty => lines.with_target(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),

@@ -1,17 +1,30 @@
 //! What browsers and operators talk to: pages, live events, health; and what happens around every request.
 
+mod assets;
 mod health;
+mod limits;
+mod metrics;
 mod observe;
+mod security;
 
 use crate::app::AppState;
-use axum::{Router, middleware};
+use axum::{Router, extract::DefaultBodyLimit, middleware};
+use tower_http::compression::CompressionLayer;
+
+pub use metrics::{Metrics, MetricsError};
 
 /// The routes of this module.
 pub fn router() -> Router<AppState> {
-    health::router()
+    Router::new().merge(health::router()).merge(metrics::router()).merge(assets::router())
 }
 
-/// Wraps all routes, from the outside in: request line, …
+/// Wraps all routes. From the outside in: request line and panics, headers, cross-site requests, limits, compression.
 pub fn around(state: &AppState, routes: Router<AppState>) -> Router<AppState> {
-    routes.layer(middleware::from_fn_with_state(state.clone(), observe::observe))
+    routes
+        .layer(DefaultBodyLimit::max(limits::BODY))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(limits::Places::default(), limits::limit))
+        .layer(middleware::from_fn_with_state(state.clone(), security::refuse_cross_site))
+        .layer(middleware::from_fn_with_state(state.clone(), security::add_headers))
+        .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
 }

@@ -1,7 +1,7 @@
 //! One log line and one set of figures per request, its id, and the answer when a handler panics.
 
 use crate::kernel::{
-    Clock,
+    Clock, Error, Kind,
     telemetry::{self, RequestId, RequestStats},
 };
 use axum::{
@@ -26,14 +26,14 @@ pub async fn observe(State(clock): State<Clock>, mut request: Request, next: Nex
         request.extensions().get::<MatchedPath>().map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
     let wants_html = accepts_html(&request);
 
-    let stats = Arc::new(RequestStats::default());
+    let stats = Arc::new(RequestStats::new(id.clone()));
     let started = Instant::now();
     let span = tracing::info_span!("request", request_id = %id);
-    let work = AssertUnwindSafe(telemetry::measured(stats.clone(), next.run(request))).catch_unwind();
-    let mut response = match work.instrument(span.clone()).await {
-        Ok(response) => response,
-        Err(_) => failed(&id, wants_html),
+    let work = async {
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        answer.unwrap_or_else(|_| failed(&id, wants_html))
     };
+    let mut response = telemetry::measured(stats.clone(), work).instrument(span.clone()).await;
     let duration = started.elapsed();
     let status = response.status().as_u16();
 
@@ -98,12 +98,7 @@ fn failed(id: &str, html: bool) -> Response {
         );
         (StatusCode::INTERNAL_SERVER_ERROR, axum::response::Html(page)).into_response()
     } else {
-        let problem = serde_json::json!({
-            "type": "about:blank", "title": title, "status": 500, "detail": detail,
-            "code": crate::kernel::Kind::Internal.code(), "requestId": id,
-        });
-        let headers = [(header::CONTENT_TYPE, "application/problem+json")];
-        (StatusCode::INTERNAL_SERVER_ERROR, headers, problem.to_string()).into_response()
+        Error::new(Kind::Internal, detail).into_response()
     }
 }
 
