@@ -22,12 +22,12 @@ pub fn build() -> Result<()> {
     let stamp = target.join("wasm/bound.stamp");
     let module = std::fs::read(&wasm)?;
     // wasm-bindgen takes seconds; the same module gives the same result.
-    if !bound.is_dir() || std::fs::read(&stamp).ok().as_deref() != Some(digest(&module).as_slice()) {
+    if !bound.is_dir() || std::fs::read(&stamp).ok().as_deref() != Some(&shell::digest(&module)) {
         if bound.exists() {
             std::fs::remove_dir_all(&bound)?;
         }
         Bindgen::new().input_path(&wasm).web(true)?.typescript(false).out_name("stance").generate(&bound)?;
-        std::fs::write(&stamp, digest(&module))?;
+        std::fs::write(&stamp, shell::digest(&module))?;
     }
 
     let site = shell::root().join("target/site");
@@ -100,11 +100,4 @@ fn brotli(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut compressor = brotli::CompressorWriter::new(Vec::new(), 1 << 16, 11, 22);
     compressor.write_all(bytes)?;
     Ok(compressor.into_inner())
-}
-
-fn digest(bytes: &[u8]) -> [u8; 8] {
-    use std::hash::{DefaultHasher, Hasher};
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish().to_le_bytes()
 }

@@ -82,3 +82,11 @@ fn display(command: &Command) -> String {
 pub fn binary() -> Result<PathBuf> {
     Ok(target_dir()?.join("debug/stance"))
 }
+
+/// A digest that tells whether something changed since this machine saw it last; not for anything that leaves the machine.
+pub fn digest(bytes: &[u8]) -> [u8; 8] {
+    use std::hash::{DefaultHasher, Hasher};
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish().to_le_bytes()
+}

@@ -38,6 +38,7 @@ fn checks(count: &mut Count) -> Result<()> {
     step("rustfmt, clippy", provision::rust_components)?;
     let programs = step("PostgreSQL", provision::postgresql)?;
     let browser = step("Chromium", provision::browser)?;
+    let axe = step("axe-core", provision::axe)?;
     count.check("format", || shell::run(&mut shell::cargo(["fmt", "--all", "--check"])));
     step("dashboard (wasm)", frontend::build)?;
     // The same packages, targets and features in each run of cargo: then they share what they compile.
@@ -54,7 +55,8 @@ fn checks(count: &mut Count) -> Result<()> {
         tests
             .env("STANCE_BIN", shell::binary()?)
             .env("CHROMIUM", &browser.chromium)
-            .env("CHROMEDRIVER", &browser.driver);
+            .env("CHROMEDRIVER", &browser.driver)
+            .env("STANCE_AXE", &axe);
         let mut tests = tests.stdout(Stdio::piped()).spawn()?;
         for line in BufReader::new(tests.stdout.take().context("no output")?).lines() {
             let line = line?;

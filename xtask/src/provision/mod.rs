@@ -1,10 +1,12 @@
 //! Finds what a build or a test needs, or installs it; where it cannot, it says which command a person must run.
 
+mod axe;
 mod chromium;
 mod debian;
 mod postgresql;
 mod wasm;
 
+pub use axe::axe;
 pub use chromium::browser;
 pub use postgresql::postgresql;
 pub use wasm::{TARGET as WASM, WasmToolchain, wasm};
