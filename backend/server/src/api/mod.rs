@@ -3,3 +3,4 @@
 //! Nothing in here decides anything: a resolver or handler reads its input, calls a slice's service and shapes the answer.
 
 pub mod graphql;
+pub mod rest;
