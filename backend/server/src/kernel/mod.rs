@@ -9,7 +9,6 @@ pub mod db;
 pub mod embedded_postgres;
 pub mod error;
 pub mod page;
-mod problem;
 pub mod tasks;
 pub mod telemetry;
 #[cfg(test)]
