@@ -9,6 +9,7 @@ pub mod db;
 pub mod embedded_postgres;
 pub mod error;
 pub mod page;
+mod problem;
 pub mod tasks;
 pub mod telemetry;
 #[cfg(test)]
