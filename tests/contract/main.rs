@@ -1,5 +1,7 @@
 //! The names and shapes that outside clients rely on.
 
+mod compose;
+
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use stance_tests::{Client, Options, Stance};

@@ -8,7 +8,7 @@ mod client;
 mod server;
 
 pub use client::{Client, Import};
-pub use server::{Options, Stance};
+pub use server::{Options, Stance, binary};
 
 use std::path::PathBuf;
 

@@ -42,7 +42,11 @@ pub struct Organization {
     pub client: Client,
 }
 
-fn binary() -> Result<PathBuf> {
+/// The `stance` program under test.
+///
+/// # Errors
+/// When it is not built.
+pub fn binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("STANCE_BIN") {
         return Ok(path.into());
     }

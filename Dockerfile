@@ -1,0 +1,17 @@
+# syntax=docker/dockerfile:1
+
+# The same Debian on both sides: the program is linked to its C library.
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo xtask dist && cp target/dist/stance /stance
+
+# No shell and no package manager, certificate authorities, and an unprivileged user.
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /stance /usr/local/bin/stance
+ENV STANCE_LISTEN=0.0.0.0:8080
+EXPOSE 8080
+ENTRYPOINT ["/usr/local/bin/stance"]
+CMD ["serve"]
