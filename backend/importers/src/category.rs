@@ -59,6 +59,10 @@ impl Categories {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn contains(&self, reference: &str) -> bool {
         self.0.iter().any(|known| known == reference)
     }

@@ -158,6 +158,9 @@ fn position_of(error: &serde_json::Error, path: String) -> Position {
 pub(crate) fn json_error(error: &serde_json::Error, position: Position) -> ImportError {
     let message = error.to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+    let message = ["i64", "u64", "u32"]
+        .iter()
+        .fold(message.to_owned(), |text, int| text.replace(&format!("expected {int}"), "expected a whole number"));
     let place = if position.path.is_empty() { String::new() } else { format!("in {}: ", position.path) };
     let expected = text::one_line(&format!("{place}{message}"), 400);
     match error.classify() {

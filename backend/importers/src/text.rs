@@ -55,29 +55,34 @@ const SECRET_PREFIXES: &[(&str, usize)] = &[
     ("stance_", 24),
 ];
 
+/// The least of the lengths above.
+const SHORTEST_SECRET: usize = 20;
+
 /// The text with secrets of well-known kinds (API keys, tokens, private keys) replaced by their kind.
 pub(crate) fn redact(text: &str) -> String {
-    let text = without_private_keys(text);
-    let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let token = &rest[..rest.find(|c| !is_token(c)).unwrap_or(rest.len())];
-        match SECRET_PREFIXES.iter().find(|(prefix, min)| token.len() >= *min && token.starts_with(prefix)) {
-            Some((prefix, _)) => clean.extend([prefix, "…[redacted]"]),
-            None => clean.push_str(token),
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let mut clean = String::new();
+    let mut copied = 0;
+    let mut start = 0;
+    for run in text.as_bytes().split_inclusive(|byte| !is_token(byte)) {
+        // Short words, which most are, need no look at the table. All boundaries are ASCII.
+        if run.len() >= SHORTEST_SECRET {
+            let token = &text[start..start + run.len() - usize::from(!run.last().is_some_and(is_token))];
+            let secret = SECRET_PREFIXES.iter().find(|(prefix, min)| token.len() >= *min && token.starts_with(prefix));
+            if let Some((prefix, _)) = secret {
+                clean.extend([&text[copied..start], prefix, "…[redacted]"]);
+                copied = start + token.len();
+            }
         }
-        rest = &rest[token.len()..];
-        let gap = rest.find(is_token).unwrap_or(rest.len());
-        clean.push_str(&rest[..gap]);
-        rest = &rest[gap..];
+        start += run.len();
     }
-    clean
+    clean.push_str(&text[copied..]);
+    without_private_keys(clean)
 }
 
-fn without_private_keys(text: &str) -> String {
+fn without_private_keys(text: String) -> String {
     const MARK: &str = "PRIVATE KEY-----";
-    let Some(begin) = text.find(MARK).filter(|at| text[..*at].contains("-----BEGIN")) else { return text.to_owned() };
+    let Some(begin) = text.find(MARK).filter(|at| text[..*at].contains("-----BEGIN")) else { return text };
     let body = begin + MARK.len();
     let end = text[body..].find("-----END").map_or(text.len(), |end| body + end);
     format!("{}…[redacted]{}", &text[..body], &text[end..])
@@ -219,6 +224,9 @@ mod tests {
     fn secrets_are_redacted_and_other_words_are_not() {
         let key = format!("key=\"sk-{}\"; ok", "a1".repeat(20));
         assert_eq!(redact(&key), "key=\"sk-…[redacted]\"; ok");
+        assert!(SECRET_PREFIXES.iter().all(|(_, min)| *min >= SHORTEST_SECRET));
+        let two = format!("ghp_{0} é hf_{0}", "b2".repeat(20));
+        assert_eq!(redact(&two), "ghp_…[redacted] é hf_…[redacted]");
         for text in ["task-force ask-me sk-EXAMPLE", "", "naïve ✓ text", "eyJ"] {
             assert_eq!(redact(text), text);
         }

@@ -31,6 +31,7 @@ pub(super) struct Rule {
     pub severity: Option<stance_shared::Severity>,
     pub score: Option<f64>,
     pub messages: BTreeMap<String, Message>,
+    /// Complete after [`RunContext::connect`].
     pub categories: Categories,
 }
 
@@ -173,6 +174,9 @@ impl RunContext {
             let mut categories = std::mem::take(&mut self.rules[component][index].categories);
             targets.iter().for_each(|target| self.add_taxon(target, &mut categories));
             self.rules[component][index].categories = categories;
+        }
+        for rule in self.rules.iter_mut().flatten() {
+            mapping::complete_categories(&self.tool, &rule.id, &mut rule.categories);
         }
     }
 

@@ -7,6 +7,7 @@ use stance_shared::Severity;
 use super::context::{Rule, RunContext};
 use super::mapping;
 use super::model::{ArtifactLocation, Message, Properties, Region, SarifLocation, SarifResult};
+use crate::category::Categories;
 use crate::text::{self, Evidence};
 use crate::{AssetRef, FindingRecord, Location, Suppression};
 
@@ -31,7 +32,7 @@ pub(super) fn refers_ahead(run: &RunContext, result: &SarifResult) -> bool {
     })
 }
 
-pub(super) fn finding(run: &RunContext, asset: &AssetRef, result: SarifResult) -> FindingRecord {
+pub(super) fn finding(run: &RunContext, asset: &AssetRef, mut result: SarifResult) -> FindingRecord {
     let rule = run.rule(result.rule_id.as_deref(), result.rule_index, result.rule.as_ref());
     let named = result.rule_id.as_deref().or_else(|| result.rule.as_ref()?.id.as_deref());
     let rule_id =
@@ -40,12 +41,7 @@ pub(super) fn finding(run: &RunContext, asset: &AssetRef, result: SarifResult) -
 
     let message = message_text(&result.message, rule);
     let score = mapping::security_severity(&result.properties).or_else(|| rule?.score);
-    let mut categories =
-        rule.map_or_else(|| mapping::rule_categories(&rule_id, &Properties::new()), |rule| rule.categories.clone());
-    mapping::add_properties(&result.properties, &mut categories);
-    result.taxa.iter().for_each(|taxon| run.add_taxon(taxon, &mut categories));
-    mapping::complete_categories(&run.tool, &rule_id, &mut categories);
-
+    let categories = categories(run, rule, &rule_id, &result);
     let locations: Vec<Location> = result.locations.iter().take(50).filter_map(|l| location(run, l)).collect();
     let fingerprint = fingerprint(run, asset, &rule_id, &result, &locations, &message);
     FindingRecord {
@@ -59,12 +55,26 @@ pub(super) fn finding(run: &RunContext, asset: &AssetRef, result: SarifResult) -
         description: description(rule, &message),
         remediation: remediation(&result, rule, &message),
         categories: categories.into_vec(),
-        evidence: evidence(&result, rule),
+        evidence: evidence(&mut result, rule),
         count: result.occurrence_count.unwrap_or(1).max(1),
         suppression: suppression(&result),
         rule: rule_id,
         locations,
     }
+}
+
+/// The rule's categories, and what the result adds to them.
+fn categories(run: &RunContext, rule: Option<&Rule>, rule_id: &str, result: &SarifResult) -> Categories {
+    let mut categories =
+        rule.map_or_else(|| mapping::rule_categories(rule_id, &Properties::new()), |rule| rule.categories.clone());
+    let known = categories.len();
+    mapping::add_properties(&result.properties, &mut categories);
+    result.taxa.iter().for_each(|taxon| run.add_taxon(taxon, &mut categories));
+    // A hierarchical rule id (`id/sub`) may be in the tables where its rule is not.
+    if rule.is_none_or(|rule| rule.id != rule_id) || categories.len() > known {
+        mapping::complete_categories(&run.tool, rule_id, &mut categories);
+    }
+    categories
 }
 
 /// By score, else by the tool's own word, else by level: the result's before the rule's, `warning` when neither says.
@@ -123,15 +133,15 @@ fn remediation(result: &SarifResult, rule: Option<&Rule>, message: &str) -> Stri
     text::evidence_text(&text, 8000)
 }
 
-fn evidence(result: &SarifResult, rule: Option<&Rule>) -> serde_json::Map<String, Value> {
+fn evidence(result: &mut SarifResult, rule: Option<&Rule>) -> serde_json::Map<String, Value> {
     let mut evidence = Evidence::default();
-    evidence.add("level", result.level.clone().or_else(|| rule?.level.clone()));
-    evidence.add("kind", result.kind.clone());
+    evidence.add("level", result.level.take().or_else(|| rule?.level.clone()));
+    evidence.add("kind", result.kind.take());
     evidence.add("ruleName", rule.map(|rule| rule.name.clone()));
-    evidence.add("viewer", result.hosted_viewer_uri.clone());
-    evidence.add("properties", Value::Object(result.properties.clone()));
-    evidence.add("fingerprints", Value::Object(result.fingerprints.clone()));
-    evidence.add("partialFingerprints", Value::Object(result.partial_fingerprints.clone()));
+    evidence.add("viewer", result.hosted_viewer_uri.take());
+    evidence.add("properties", Value::Object(std::mem::take(&mut result.properties)));
+    evidence.add("fingerprints", Value::Object(std::mem::take(&mut result.fingerprints)));
+    evidence.add("partialFingerprints", Value::Object(std::mem::take(&mut result.partial_fingerprints)));
     if result.locations.len() > 50 {
         evidence.add("locationsOmitted", json!(result.locations.len() - 50));
     }
