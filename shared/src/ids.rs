@@ -56,6 +56,8 @@ typed_ids! {
     RelationId => "relation",
     /// A finding's identity, which outlives the reports that mention it.
     FindingId => "finding",
+    /// One act of triage on one or many findings; what an undo takes back.
+    BatchId => "batch",
     /// A person's decision on a finding.
     DecisionId => "decision",
     /// An uploaded report.

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod app;
 pub mod audit;
+pub mod findings;
 pub mod inventory;
 pub mod jobs;
 pub mod kernel;

@@ -78,9 +78,20 @@ struct Message {
 /// # Errors
 /// When the database fails.
 pub async fn notify(tx: &mut TenantTx, topic: Topic, id: Uuid) -> Result<()> {
-    let message = Message { tenant: tx.ctx().tenant.0, topic, id };
-    let message = serde_json::to_string(&message).map_err(Error::internal)?;
-    sqlx::query!("select pg_notify($1, $2)", CHANNEL, message).execute(tx.conn()).await?;
+    notify_all(tx, topic, &[id]).await
+}
+
+/// [`notify`] of many things at once.
+///
+/// # Errors
+/// When the database fails.
+pub async fn notify_all(tx: &mut TenantTx, topic: Topic, ids: &[Uuid]) -> Result<()> {
+    let tenant = tx.ctx().tenant.0;
+    let message = |id: &Uuid| serde_json::to_string(&Message { tenant, topic, id: *id }).map_err(Error::internal);
+    let messages: Vec<String> = ids.iter().map(message).collect::<Result<_>>()?;
+    sqlx::query!("select pg_notify($1, message) from unnest($2::text[]) message", CHANNEL, &messages)
+        .execute(tx.conn())
+        .await?;
     Ok(())
 }
 

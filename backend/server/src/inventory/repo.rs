@@ -279,19 +279,3 @@ pub(super) async fn history(tx: &mut TenantTx, ids: &[AssetId], limit: i64) -> R
         .map(|row| (row.asset, Change { at: row.at, actor: row.actor, summary: row.summary, changes: row.changes }));
     Ok(change.collect())
 }
-
-pub(super) async fn mark_dirty(tx: &mut TenantTx, ids: &[AssetId]) -> Result<()> {
-    let (tenant, now) = (tx.ctx().tenant.0, tx.ctx().now());
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    sqlx::query!(
-        "insert into score_dirty (tenant_id, asset_id, since)
-         select $1, id, $3 from unnest($2::uuid[]) id group by id order by id
-         on conflict (tenant_id, asset_id) do update set since = excluded.since",
-        tenant,
-        &ids,
-        now,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
-}

@@ -11,7 +11,7 @@ use crate::{
         Ctx, Db, Error, Permission, Result, TenantTx,
         page::{Page, Slice},
     },
-    live,
+    live, scoring,
 };
 use serde_json::{Value, json};
 use stance_importers::AssetRef;
@@ -312,7 +312,7 @@ fn scoring_differs(old: &Asset, new: &Asset) -> bool {
 
 async fn after_change(tx: &mut TenantTx, dirty: &[AssetId], changed: Option<AssetId>) -> Result<()> {
     if !dirty.is_empty() {
-        repo::mark_dirty(tx, dirty).await?;
+        scoring::mark_dirty(tx, dirty).await?;
     }
     if let Some(id) = changed {
         live::notify(tx, live::Topic::Asset, id.0).await?;

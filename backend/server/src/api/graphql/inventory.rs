@@ -3,7 +3,8 @@
 use super::{
     GraphqlContext as _,
     connection::Connection,
-    loaders::{HistoryOf, RelationsOf},
+    findings::{self, Finding, FindingFilter, FindingSort, SeverityCounts},
+    loaders::{HistoryOf, OpenFindingsOf, RelationsOf},
     node,
 };
 use crate::{
@@ -87,6 +88,27 @@ impl Asset {
 
     async fn last_seen(&self) -> DateTime<Utc> {
         self.0.last_seen
+    }
+
+    /// By risk unless sorted otherwise, the highest first; `asset` of the filter is ignored.
+    #[graphql(complexity = "first.unwrap_or(50).max(1) as usize * child_complexity")]
+    async fn findings(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        filter: Option<FindingFilter>,
+        sort: Option<FindingSort>,
+    ) -> Result<Connection<Finding>> {
+        let page = Page::parse(first, after.as_deref())?;
+        let mut filter = filter.unwrap_or_default().read(ctx.asker()?)?;
+        filter.asset = Some(self.0.id);
+        findings::list(ctx.db()?, ctx.asker()?, page, filter, sort).await
+    }
+
+    /// Open and in progress.
+    async fn open_findings(&self, ctx: &Context<'_>) -> Result<SeverityCounts> {
+        Ok(ctx.loaders()?.load_one(OpenFindingsOf(self.0.id)).await?.unwrap_or_default().into())
     }
 
     /// Both directions, newest first, at most 200.

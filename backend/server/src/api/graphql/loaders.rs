@@ -4,12 +4,12 @@
 //! which calls one function of a slice's service; it opens one transaction per batch.
 
 use crate::{
-    inventory,
+    findings, inventory,
     kernel::{Ctx, Db, telemetry},
 };
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use futures::future::try_join_all;
-use stance_shared::AssetId;
+use stance_shared::{AssetId, DecisionId, FindingId};
 use std::{collections::HashMap, hash::Hash};
 
 /// The request's loaders: each thing is fetched once per request.
@@ -64,6 +64,90 @@ impl Loader<HistoryOf> for Batch {
             |limit, ids| async move {
                 let found = inventory::service::history(&self.db, &self.asker, &ids, limit).await?;
                 Ok(found.into_iter().map(|(id, changes)| (HistoryOf(id, limit), changes)).collect())
+            },
+        )
+        .await
+    }
+}
+
+impl Loader<FindingId> for Batch {
+    type Value = findings::Finding;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[FindingId]) -> Result<HashMap<FindingId, Self::Value>, Self::Error> {
+        Ok(findings::service::by_ids(&self.db, &self.asker, ids).await?)
+    }
+}
+
+impl Loader<DecisionId> for Batch {
+    type Value = findings::Decision;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[DecisionId]) -> Result<HashMap<DecisionId, Self::Value>, Self::Error> {
+        Ok(findings::service::decisions(&self.db, &self.asker, ids).await?)
+    }
+}
+
+/// The counts of an asset's open findings.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OpenFindingsOf(pub AssetId);
+
+impl Loader<OpenFindingsOf> for Batch {
+    type Value = findings::SeverityCounts;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[OpenFindingsOf]) -> Result<HashMap<OpenFindingsOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = findings::service::open_by_asset(&self.db, &self.asker, &ids).await?;
+        Ok(found.into_iter().map(|(id, value)| (OpenFindingsOf(id), value)).collect())
+    }
+}
+
+/// Who still reports a finding.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SeenOf(pub FindingId);
+
+impl Loader<SeenOf> for Batch {
+    type Value = findings::Seen;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[SeenOf]) -> Result<HashMap<SeenOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = findings::service::seen(&self.db, &self.asker, &ids).await?;
+        Ok(found.into_iter().map(|(id, value)| (SeenOf(id), value)).collect())
+    }
+}
+
+/// What the scans say of a finding.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OccurrencesOf(pub FindingId);
+
+impl Loader<OccurrencesOf> for Batch {
+    type Value = Vec<findings::Occurrence>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[OccurrencesOf]) -> Result<HashMap<OccurrencesOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = findings::service::occurrences(&self.db, &self.asker, &ids).await?;
+        Ok(found.into_iter().map(|(id, value)| (OccurrencesOf(id), value)).collect())
+    }
+}
+
+/// The last lines of a finding's history.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EventsOf(pub FindingId, pub i64);
+
+impl Loader<EventsOf> for Batch {
+    type Value = Vec<findings::Event>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[EventsOf]) -> Result<HashMap<EventsOf, Self::Value>, Self::Error> {
+        by_argument(
+            keys,
+            |key| (key.1, key.0),
+            |limit, ids| async move {
+                let found = findings::service::history(&self.db, &self.asker, &ids, limit).await?;
+                Ok(found.into_iter().map(|(id, events)| (EventsOf(id, limit), events)).collect())
             },
         )
         .await

@@ -10,6 +10,7 @@
 
 pub mod connection;
 pub mod error;
+pub mod findings;
 pub mod inventory;
 pub mod limits;
 pub mod loaders;
@@ -21,11 +22,11 @@ use loaders::Loaders;
 
 /// Everything that can be asked.
 #[derive(MergedObject, Default)]
-pub struct Query(node::NodeQuery, inventory::InventoryQuery);
+pub struct Query(node::NodeQuery, inventory::InventoryQuery, findings::FindingsQuery);
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(inventory::InventoryMutation);
+pub struct Mutation(inventory::InventoryMutation, findings::FindingsMutation);
 
 /// Everything that can be followed.
 pub type Subscription = EmptySubscription;

@@ -1,9 +1,9 @@
 //! Global ids: `finding:0192…`, a noun and a UUID. Readable on purpose; what they name is protected by the tenant.
 
-use super::inventory;
+use super::{findings, inventory};
 use crate::kernel::{Error, Result};
 use async_graphql::{Context, ID, Interface, Object};
-use stance_shared::{AssetId, RelationId, TypedId};
+use stance_shared::{AssetId, DecisionId, FindingId, RelationId, TypedId};
 use uuid::Uuid;
 
 /// The global id of a thing.
@@ -47,6 +47,8 @@ pub fn parse_all<T: TypedId>(field: &str, ids: &[ID], limit: usize) -> Result<Ve
 #[graphql(field(name = "id", ty = "ID"))]
 pub enum Node {
     Asset(inventory::Asset),
+    Decision(findings::Decision),
+    Finding(findings::Finding),
     Relation(inventory::Relation),
 }
 
@@ -60,8 +62,10 @@ impl NodeQuery {
         Ok(match id.split_once(':').map(|(noun, _)| noun) {
             Some(AssetId::NOUN) => inventory::load(ctx, parse("id", &id)?).await?.map(Node::Asset),
             Some(RelationId::NOUN) => inventory::load_relation(ctx, parse("id", &id)?).await?.map(Node::Relation),
+            Some(FindingId::NOUN) => findings::load(ctx, parse("id", &id)?).await?.map(Node::Finding),
+            Some(DecisionId::NOUN) => findings::load_decision(ctx, parse("id", &id)?).await?.map(Node::Decision),
             _ => {
-                let nouns = [AssetId::NOUN, RelationId::NOUN].join(", ");
+                let nouns = [AssetId::NOUN, DecisionId::NOUN, FindingId::NOUN, RelationId::NOUN].join(", ");
                 return Err(Error::field("id", format!("must be written NOUN:UUID, NOUN being one of {nouns}")).into());
             }
         })
@@ -71,7 +75,6 @@ impl NodeQuery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stance_shared::FindingId;
 
     #[test]
     fn ids_read_back_and_others_are_refused_by_noun() {

@@ -1,0 +1,305 @@
+//! Reading findings.
+
+use super::{Decision, Event, Filter, Finding, Hit, Key, Occurrence, Rank, Seen, SeverityCounts, Sort, Summary};
+use crate::kernel::{Result, TenantTx, page::Page};
+use sqlx::{Postgres, QueryBuilder};
+use stance_shared::{AssetId, DecisionId, DecisionKind, FindingId, FindingStatus, ReportId, Severity, UserId};
+use uuid::Uuid;
+
+const COLUMNS: &str = "id, fingerprint, asset_id, layer, severity, score, attack_success_rate, rule, title, \
+    description, remediation, categories, risk, status, first_seen, resolved_at, decision_id, assignee_id";
+
+fn uuids(ids: &[FindingId]) -> Vec<Uuid> {
+    ids.iter().map(|id| id.0).collect()
+}
+
+pub(super) async fn by_ids(tx: &mut TenantTx, ids: &[FindingId]) -> Result<Vec<Finding>> {
+    let mut query = QueryBuilder::<Postgres>::new("select ");
+    query.push(COLUMNS).push(" from finding where id = any(").push_bind(uuids(ids)).push(")");
+    Ok(query.build_query_as().fetch_all(tx.conn()).await?)
+}
+
+/// Adds ` where …` for a query over `finding`.
+pub(super) fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
+    query.push(" where true");
+    if !filter.status.is_empty() {
+        query.push(" and finding.status = any(").push_bind(filter.status.clone()).push(")");
+    }
+    if !filter.severity.is_empty() {
+        let ranks: Vec<i16> = filter.severity.iter().map(|severity| severity.rank()).collect();
+        query.push(" and finding.severity = any(").push_bind(ranks).push(")");
+    }
+    if !filter.layer.is_empty() {
+        query.push(" and finding.layer = any(").push_bind(filter.layer.clone()).push(")");
+    }
+    if let Some(asset) = filter.asset {
+        query.push(" and finding.asset_id = ").push_bind(asset);
+    }
+    if !filter.asset_kind.is_empty() {
+        query.push(" and exists (select from asset a where a.id = finding.asset_id and a.kind = any(");
+        query.push_bind(filter.asset_kind.clone()).push("))");
+    }
+    if let Some(assignee) = filter.assignee {
+        query.push(" and finding.assignee_id = ").push_bind(assignee);
+    }
+    if filter.unassigned {
+        query.push(" and finding.assignee_id is null");
+    }
+    if let Some(category) = &filter.category {
+        query.push(" and ").push_bind(category.clone()).push(" = any(finding.categories)");
+    }
+    if let Some(pattern) = &filter.search {
+        query.push(" and (finding.title ilike ").push_bind(pattern.clone());
+        query.push(" or finding.rule ilike ").push_bind(pattern.clone()).push(")");
+    }
+    let by_scan = filter.tool.is_some() || filter.report.is_some() || filter.seen_since.is_some();
+    if by_scan {
+        query.push(
+            " and exists (select from occurrence o join scan s on s.id = o.scan_id \
+             where o.finding_id = finding.id and o.absent_since is null",
+        );
+        if let Some(tool) = &filter.tool {
+            query.push(" and s.tool = ").push_bind(tool.clone());
+        }
+        if let Some(report) = filter.report {
+            query.push(" and s.id in (select r.scan_id from report_scan r where r.report_id = ");
+            query.push_bind(report).push(")");
+        }
+        if let Some(since) = filter.seen_since {
+            query.push(" and s.last_seen >= ").push_bind(since);
+        }
+        query.push(")");
+    }
+}
+
+pub(super) async fn list(
+    tx: &mut TenantTx,
+    filter: &Filter,
+    sort: Sort,
+    descending: bool,
+    page: &Page<Key>,
+) -> Result<Vec<Finding>> {
+    let mut query = QueryBuilder::<Postgres>::new("select ");
+    query.push(COLUMNS).push(" from finding");
+    push_filter(&mut query, filter);
+    // The database keeps severities worst first, so "descending" counts its numbers up.
+    let down = descending != (sort == Sort::Severity);
+    let (than, order) = if down { ("<", "desc") } else { (">", "asc") };
+    match &page.after {
+        None => {}
+        Some(Key::Risk(bits, id)) => {
+            query.push(format_args!(" and (risk, id) {than} (")).push_bind(f64::from_bits(*bits));
+            query.push(", ").push_bind(*id).push(")");
+        }
+        Some(Key::Severity(rank, id)) => {
+            query.push(format_args!(" and (severity, id) {than} (")).push_bind(*rank);
+            query.push(", ").push_bind(*id).push(")");
+        }
+        Some(Key::FirstSeen(id)) => {
+            query.push(format_args!(" and id {than} ")).push_bind(*id);
+        }
+    }
+    match sort {
+        Sort::Risk => query.push(format_args!(" order by risk {order}, id {order}")),
+        Sort::Severity => query.push(format_args!(" order by severity {order}, id {order}")),
+        Sort::FirstSeen => query.push(format_args!(" order by id {order}")),
+    };
+    query.push(" limit ").push_bind(page.limit());
+    Ok(query.build_query_as().fetch_all(tx.conn()).await?)
+}
+
+pub(super) async fn count(tx: &mut TenantTx, filter: &Filter) -> Result<i64> {
+    let mut query = QueryBuilder::<Postgres>::new("select count(*) from finding");
+    push_filter(&mut query, filter);
+    Ok(query.build_query_scalar().fetch_one(tx.conn()).await?)
+}
+
+pub(super) async fn summary(tx: &mut TenantTx, filter: &Filter) -> Result<Summary> {
+    let me = tx.ctx().user();
+    let mut query =
+        QueryBuilder::<Postgres>::new("select status, severity, count(*), count(*) filter (where assignee_id = ");
+    query.push_bind(me).push(") from finding");
+    push_filter(&mut query, filter);
+    query.push(" group by status, severity");
+    let rows: Vec<(FindingStatus, i16, i64, i64)> = query.build_query_as().fetch_all(tx.conn()).await?;
+    let mut summary = Summary::default();
+    for (status, rank, count, mine) in rows {
+        summary.by_status[status as usize] += count;
+        if matches!(status, FindingStatus::Open | FindingStatus::InProgress) {
+            if let Some(severity) = Severity::from_rank(rank) {
+                summary.by_severity.0[severity as usize] += count;
+            }
+            summary.mine += mine;
+        }
+    }
+    Ok(summary)
+}
+
+/// Names of all tools that ever scanned something.
+pub(super) async fn tools(tx: &mut TenantTx) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!("select distinct tool from scan order by tool").fetch_all(tx.conn()).await?)
+}
+
+/// The most frequent categories.
+pub(super) async fn categories(tx: &mut TenantTx, filter: &Filter, limit: i64) -> Result<Vec<(String, i64)>> {
+    let mut query = QueryBuilder::<Postgres>::new(
+        "select category, count(*) from (select unnest(finding.categories) as category from finding",
+    );
+    push_filter(&mut query, filter);
+    query.push(") as c group by category order by count(*) desc, category limit ").push_bind(limit);
+    Ok(query.build_query_as().fetch_all(tx.conn()).await?)
+}
+
+pub(super) async fn open_by_asset(tx: &mut TenantTx, ids: &[AssetId]) -> Result<Vec<(AssetId, SeverityCounts)>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"select asset_id as "asset: AssetId", array[
+               count(*) filter (where severity = 0), count(*) filter (where severity = 1),
+               count(*) filter (where severity = 2), count(*) filter (where severity = 3),
+               count(*) filter (where severity = 4)] as "counts!"
+           from finding where asset_id = any($1) and status in ('OPEN', 'IN_PROGRESS') group by asset_id"#,
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let counts = |row: Vec<i64>| SeverityCounts(row.try_into().unwrap_or_default());
+    Ok(rows.into_iter().map(|row| (row.asset, counts(row.counts))).collect())
+}
+
+pub(super) async fn seen(tx: &mut TenantTx, ids: &[FindingId]) -> Result<Vec<(FindingId, Seen)>> {
+    let rows = sqlx::query!(
+        r#"select o.finding_id as "finding: FindingId",
+               array_agg(distinct s.tool order by s.tool) filter (where o.absent_since is null) as tools,
+               max(coalesce(o.absent_since, s.last_seen)) as last,
+               (sum(o.count) filter (where o.absent_since is null))::bigint as count
+           from occurrence o join scan s on s.id = o.scan_id
+           where o.finding_id = any($1) group by o.finding_id"#,
+        &uuids(ids),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let seen = rows.into_iter().map(|row| {
+        (row.finding, Seen { tools: row.tools.unwrap_or_default(), last: row.last, count: row.count.unwrap_or(0) })
+    });
+    Ok(seen.collect())
+}
+
+/// What the scans say, those that still report it first, newest first.
+pub(super) async fn occurrences(tx: &mut TenantTx, ids: &[FindingId]) -> Result<Vec<(FindingId, Occurrence)>> {
+    let rows = sqlx::query!(
+        r#"select o.finding_id as "finding: FindingId", s.tool, s.tool_version, s.identity,
+               o.report_id as "report: ReportId", o.severity, o.count, o.attack_success_rate, o.locations, o.evidence,
+               o.first_seen, coalesce(o.absent_since, s.last_seen) as "last_seen!", o.absent_since
+           from occurrence o join scan s on s.id = o.scan_id
+           where o.finding_id = any($1)
+           order by o.finding_id, o.absent_since desc nulls first, s.last_seen desc, s.id"#,
+        &uuids(ids),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let occurrence = rows.into_iter().map(|row| {
+        let occurrence = Occurrence {
+            tool: row.tool,
+            tool_version: row.tool_version,
+            scan_identity: row.identity,
+            report_id: row.report,
+            severity: Rank::try_from(row.severity).map_or(Severity::Info, |rank| rank.0),
+            count: row.count,
+            attack_success_rate: row.attack_success_rate,
+            locations: row.locations,
+            evidence: row.evidence,
+            first_seen: row.first_seen,
+            last_seen: row.last_seen,
+            absent_since: row.absent_since,
+        };
+        (row.finding, occurrence)
+    });
+    Ok(occurrence.collect())
+}
+
+pub(super) async fn decisions(tx: &mut TenantTx, ids: &[DecisionId]) -> Result<Vec<Decision>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    Ok(sqlx::query_as!(
+        Decision,
+        r#"select id as "id: DecisionId", kind as "kind: DecisionKind", reason, expires_at,
+               approver_id as "approver_id: UserId", origin, decided_by, decided_at
+           from decision where id = any($1)"#,
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// For each finding the last `limit` lines of its history, newest first, without its creation.
+pub(super) async fn history(tx: &mut TenantTx, ids: &[FindingId], limit: i64) -> Result<Vec<(FindingId, Event)>> {
+    let rows = sqlx::query!(
+        r#"select e.finding_id as "finding!: FindingId", e.at as "at!", e.kind as "kind!", e.actor as "actor!",
+               e.summary as "summary!", e.comment, e.report_id as "report: ReportId"
+           from unnest($1::uuid[]) as f(id), lateral (
+               select * from finding_event where finding_id = f.id order by id desc limit $2) as e
+           order by e.finding_id, e.id desc"#,
+        &uuids(ids),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let event = rows.into_iter().map(|row| {
+        let event = Event {
+            at: row.at,
+            kind: row.kind,
+            actor: row.actor,
+            summary: row.summary,
+            comment: row.comment,
+            report_id: row.report,
+        };
+        (row.finding, event)
+    });
+    Ok(event.collect())
+}
+
+/// The tool, report and time by which findings came to be, as `CREATED` lines.
+pub(super) async fn creations(tx: &mut TenantTx, ids: &[FindingId]) -> Result<Vec<(FindingId, Event)>> {
+    let rows = sqlx::query!(
+        r#"select f.id as "id!: FindingId", f.first_seen as "first_seen!", f.first_report_id as "report: ReportId", r.tool as "tool?"
+           from finding f left join report r on r.id = f.first_report_id where f.id = any($1)"#,
+        &uuids(ids),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let event = rows.into_iter().map(|row| {
+        let actor = row.tool.unwrap_or_else(|| "Stance".to_owned());
+        let summary = format!("First reported by {actor}");
+        let created = Event {
+            at: row.first_seen,
+            kind: "CREATED".to_owned(),
+            actor,
+            summary,
+            comment: None,
+            report_id: row.report,
+        };
+        (row.id, created)
+    });
+    Ok(event.collect())
+}
+
+/// Findings whose title or rule has the text, the riskiest first.
+pub(super) async fn search(tx: &mut TenantTx, pattern: &str, limit: i64) -> Result<Vec<Hit>> {
+    let rows = sqlx::query!(
+        r#"select f.id as "id: FindingId", f.title, f.severity, a.name
+           from (select id, title, severity, asset_id, risk from finding
+                 where (title ilike $1 or rule ilike $1) and status <> 'RESOLVED'
+                 order by risk desc, id desc limit $2) f
+           join asset a on a.id = f.asset_id order by f.risk desc, f.id desc"#,
+        pattern,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let hit = rows.into_iter().map(|row| Hit {
+        id: row.id,
+        title: row.title,
+        severity: Rank::try_from(row.severity).map_or(Severity::Info, |rank| rank.0),
+        asset: row.name,
+    });
+    Ok(hit.collect())
+}
