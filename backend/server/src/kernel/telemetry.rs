@@ -101,7 +101,7 @@ pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static
 }
 
 /// Notes on the request's line who asks.
-pub fn identified(ctx: &Ctx) {
+pub fn record_actor(ctx: &Ctx) {
     let _ = CURRENT.try_with(|stats| stats.actor.set((ctx.tenant.0, ctx.actor.kind())));
 }
 
