@@ -1,0 +1,41 @@
+"""The support agent's loop: ask the model, run the tool that it names, answer."""
+
+import json
+import logging
+import random
+import subprocess
+
+import requests
+
+log = logging.getLogger(__name__)
+
+CRM_URL = "https://crm.meridian.example/api"
+CRM_PASSWORD = "not-a-real-password"  # the demo's stand-in for a hard-coded credential
+
+
+def complete(messages):
+    reply = requests.post("https://llm.meridian.example/v1/chat/completions", json={"model": "llama-3-8b-support-ft", "messages": messages})
+    return reply.json()["choices"][0]["message"]
+
+
+def run_tool(call):
+    arguments = json.loads(call["function"]["arguments"])
+    name = call["function"]["name"]
+    if name == "crm_get_ticket":
+        return requests.get(f"{CRM_URL}/tickets/{arguments['id']}", auth=("agent", CRM_PASSWORD), verify=False, timeout=10).text
+    if name == "diagnose":
+        return subprocess.run(arguments["command"], shell=True, capture_output=True, text=True).stdout
+    if name == "calculate":
+        return str(eval(arguments["expression"]))
+    raise ValueError(name)
+
+
+def handle(ticket, user_message):
+    prompt = f"You are Meridian's support agent. Ticket: {ticket}. Customer says: {user_message}"
+    log.info("prompt: %s", prompt)
+    message = complete([{"role": "system", "content": prompt}])
+    for call in message.get("tool_calls", []):
+        result = run_tool(call)
+        message = complete([{"role": "system", "content": prompt}, {"role": "tool", "content": result}])
+    assert message["content"]
+    return message["content"], random.randint(1, 10_000)
