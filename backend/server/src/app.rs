@@ -1,7 +1,7 @@
 //! Wires everything; the one place that sees all slices.
 
 use crate::{
-    jobs,
+    identity, jobs,
     kernel::{
         Clock, Db,
         config::{DatabaseArgs, ServeArgs},
@@ -79,6 +79,7 @@ async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: S
         db,
     };
     tasks.spawn(until(&tasks, state.metrics.clone().keep_small()));
+    tasks.spawn(until(&tasks, identity::sessions::keep_small(state.db.clone(), state.clock.clone())));
     let address = listener.local_addr()?;
     let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(tasks.stopping().cancelled_owned());

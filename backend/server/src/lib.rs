@@ -4,6 +4,7 @@ pub mod api;
 pub mod app;
 pub mod audit;
 pub mod findings;
+pub mod identity;
 pub mod inventory;
 pub mod jobs;
 pub mod kernel;

@@ -1,11 +1,14 @@
 //! What browsers and operators talk to: pages, live events, health; and what happens around every request.
 
 mod assets;
+pub mod auth;
+mod forms;
 mod health;
 mod limits;
 mod metrics;
 mod observe;
 mod security;
+pub mod session;
 
 use crate::app::AppState;
 use axum::{Router, extract::DefaultBodyLimit, middleware};
@@ -15,12 +18,13 @@ pub use metrics::{Metrics, MetricsError};
 
 /// The routes of this module.
 pub fn router() -> Router<AppState> {
-    Router::new().merge(health::router()).merge(metrics::router()).merge(assets::router())
+    Router::new().merge(health::router()).merge(metrics::router()).merge(assets::router()).merge(forms::router())
 }
 
 /// Wraps all routes. From the outside in: request line and panics, headers, cross-site requests, limits, compression.
 pub fn around(state: &AppState, routes: Router<AppState>) -> Router<AppState> {
     routes
+        .layer(session::layer(state))
         .layer(DefaultBodyLimit::max(limits::BODY))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn_with_state(limits::Places::default(), limits::limit))

@@ -1,0 +1,131 @@
+//! API tokens.
+
+use super::{authenticate::TOKEN_PREFIX, domain::require_all, repo};
+use crate::{
+    audit,
+    kernel::{
+        Actor, Ctx, Db, Error, Permission, Result, Role, TenantTx,
+        crypto::{random_secret, sha256},
+        text,
+    },
+};
+use chrono::{DateTime, Duration, Utc};
+use serde_json::json;
+use stance_shared::TokenId;
+use std::collections::BTreeSet;
+
+pub use super::repo::ApiToken;
+
+/// How many of the secret's characters are kept, to recognize it: too few to guess the rest.
+const SHOWN: usize = TOKEN_PREFIX.len() + 5;
+
+/// A token to be.
+pub struct NewToken {
+    pub name: String,
+    pub role: Role,
+    /// `noun:verb`; empty means all of the role's permissions.
+    pub scopes: Vec<String>,
+    /// `None`: until revoked.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// All tokens, also ended ones, newest first.
+///
+/// # Errors
+/// `FORBIDDEN` without `token:read`.
+pub async fn list(db: &Db, ctx: &Ctx) -> Result<Vec<ApiToken>> {
+    let mut tx = db.begin(ctx, Permission::TokenRead).await?;
+    repo::tokens(tx.conn(), ctx.tenant).await
+}
+
+/// Makes a token. Returns the secret, which is kept nowhere.
+///
+/// # Errors
+/// `FORBIDDEN` without `token:create` or for permissions that the actor does not hold; `BAD_INPUT` naming the field.
+pub async fn create(db: &Db, ctx: &Ctx, input: NewToken) -> Result<(ApiToken, String)> {
+    let mut tx = db.begin(ctx, Permission::TokenCreate).await?;
+    let made = create_in(&mut tx, input).await?;
+    tx.commit().await?;
+    Ok(made)
+}
+
+pub(super) async fn create_in(tx: &mut TenantTx, input: NewToken) -> Result<(ApiToken, String)> {
+    let ctx = tx.ctx().clone();
+    let name = text::line("name", &input.name, 100)?;
+    let scopes = scopes(input.role, &input.scopes)?;
+    let granted = input.role.permissions().filter(|permission| scopes.is_empty() || scopes.contains(permission));
+    require_all(&ctx, granted)?;
+    if let Some(at) = input.expires_at
+        && !(at > ctx.now() && at <= ctx.now() + Duration::days(3660))
+    {
+        return Err(Error::field("expiresAt", "must be in the future, at most ten years"));
+    }
+    // A token made by a token is its maker's: it ends when that person leaves.
+    let created_by = match ctx.actor {
+        Actor::Token { id, .. } => repo::token(tx.conn(), ctx.tenant, id).await?.and_then(|maker| maker.created_by),
+        _ => ctx.user(),
+    };
+    let secret = random_secret(TOKEN_PREFIX);
+    let token = ApiToken {
+        tenant_id: ctx.tenant,
+        id: TokenId(ctx.new_id()),
+        name,
+        role: input.role,
+        scopes: scopes.iter().map(|permission| permission.as_str().to_owned()).collect(),
+        prefix: secret.chars().take(SHOWN).collect(),
+        created_by,
+        created_at: ctx.now(),
+        expires_at: input.expires_at,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    repo::insert_token(tx.conn(), &token, &sha256(&secret)).await?;
+    let entry = audit::Entry {
+        action: "token.created",
+        target_kind: "token",
+        target_id: token.id.to_string(),
+        detail: json!({
+            "name": token.name, "role": token.role.as_str(), "scopes": token.scopes, "expiresAt": token.expires_at,
+        }),
+    };
+    audit::record(tx, entry).await?;
+    Ok((token, secret))
+}
+
+/// Reads scopes; each must be a permission of the role, or the token would promise what it can not do.
+fn scopes(role: Role, words: &[String]) -> Result<BTreeSet<Permission>> {
+    let allowed = || role.permissions().map(Permission::as_str).collect::<Vec<_>>().join(", ");
+    words
+        .iter()
+        .enumerate()
+        .map(|(at, word)| match word.parse::<Permission>() {
+            Ok(permission) if role.allows(permission) => Ok(permission),
+            _ => Err(Error::field(
+                format!("scopes[{at}]"),
+                format!("must be a permission of the role {}: {}", role.as_str(), allowed()),
+            )),
+        })
+        .collect()
+}
+
+/// Ends a token; one that has ended stays as it is.
+///
+/// # Errors
+/// `FORBIDDEN` without `token:revoke`; `NOT_FOUND`. Anybody who may revoke may revoke an owner's: it only takes away.
+pub async fn revoke(db: &Db, ctx: &Ctx, id: TokenId) -> Result<ApiToken> {
+    let mut tx = db.begin(ctx, Permission::TokenRevoke).await?;
+    let no_such = || Error::not_found("token");
+    let revoked = repo::revoke_token(tx.conn(), ctx.tenant, id, ctx.now()).await?;
+    let token = repo::token(tx.conn(), ctx.tenant, id).await?.ok_or_else(no_such)?;
+    if revoked {
+        let entry = audit::Entry {
+            action: "token.revoked",
+            target_kind: "token",
+            target_id: id.to_string(),
+            detail: json!({ "name": token.name }),
+        };
+        audit::record(&mut tx, entry).await?;
+        tx.commit().await?;
+    }
+    Ok(token)
+}

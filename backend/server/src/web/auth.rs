@@ -1,0 +1,83 @@
+//! Who asks: from a request to a [`Ctx`].
+
+use super::session::session_id;
+use crate::{
+    app::AppState,
+    identity::{self, Client},
+    kernel::{
+        Ctx, Error, Kind,
+        telemetry::{self, RequestId},
+    },
+};
+use axum::{
+    extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts},
+    http::{HeaderMap, header, request::Parts},
+};
+use std::{convert::Infallible, net::SocketAddr};
+
+/// The asker, by `Authorization: Bearer stance_…` or the session's cookie. A request that sends a token is judged by it
+/// alone. As `Option<Authenticated>` for pages that have something to show to anybody.
+pub struct Authenticated(pub Ctx);
+
+impl FromRequestParts<AppState> for Authenticated {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Error> {
+        let ctx = authenticate(parts, state).await?;
+        ctx.map(Self).ok_or_else(|| Error::new(Kind::Unauthenticated, "Sign in, or send a token that is in force."))
+    }
+}
+
+impl OptionalFromRequestParts<AppState> for Authenticated {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Option<Self>, Error> {
+        Ok(authenticate(parts, state).await?.map(Self))
+    }
+}
+
+async fn authenticate(parts: &Parts, state: &AppState) -> Result<Option<Ctx>, Error> {
+    let AppState { db, clock, tasks, .. } = state;
+    let request_id = request_id(parts);
+    let ctx = if parts.headers.contains_key(header::AUTHORIZATION) {
+        let Some(secret) = bearer(&parts.headers) else { return Ok(None) };
+        identity::authenticate_token(db, clock, tasks, secret, &request_id).await?
+    } else if let Some(id) = session_id(parts) {
+        identity::authenticate_session(db, clock, tasks, id, &request_id).await?
+    } else {
+        None
+    };
+    if let Some(ctx) = &ctx {
+        telemetry::record_actor(ctx);
+    }
+    Ok(ctx)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, secret) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+}
+
+/// The id that the outermost layer gave the request.
+pub fn request_id(parts: &Parts) -> String {
+    parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+}
+
+impl FromRequestParts<AppState> for Client {
+    type Rejection = Infallible;
+
+    /// Behind a proxy (a public URL is set) the address is the last of `X-Forwarded-For`, which the proxy wrote itself;
+    /// otherwise the header is anybody's and the peer's address counts.
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+        let text = |name| parts.headers.get_all(name).iter().next_back().and_then(|value| value.to_str().ok());
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        let forwarded = text(header::HeaderName::from_static("x-forwarded-for"))
+            .filter(|_| state.settings.public_url.is_some())
+            .and_then(|list| list.rsplit(',').next()?.trim().parse().ok());
+        let user_agent = text(header::USER_AGENT).unwrap_or_default();
+        Ok(Self {
+            address: forwarded.or(peer).map(|address| address.to_string()).unwrap_or_default(),
+            user_agent: user_agent.chars().filter(|c| !c.is_control()).take(300).collect(),
+        })
+    }
+}
