@@ -1,37 +1,28 @@
 //! Streaming JSON: one record in memory at a time, whatever the size of the report.
 //!
-//! Objects and arrays that hold records are walked with serde's visitors over a reader; each record alone is made a value.
-//! [`Reading`] knows the path in the document (for error messages) and refuses a record larger than [`MAX_RECORD_BYTES`].
+//! Objects and arrays that hold records are walked here, over a window of the text; each record alone, a slice of the window,
+//! is parsed and checked by serde_json. So records cost what parsing a slice costs, the window is bounded by
+//! [`MAX_RECORD_BYTES`], and every error knows its line, column and path in the document.
 
-use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
-use std::marker::PhantomData;
+use std::ops::Range;
 
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
 
 use crate::{ImportError, Position, Source, text};
 
-/// The largest record, and the largest value that is skipped in one piece.
-pub(crate) const MAX_RECORD_BYTES: u64 = 8 << 20;
+/// The largest record, and the largest value that is passed over in one piece.
+pub(crate) const MAX_RECORD_BYTES: usize = 8 << 20;
 
-const BUFFER_BYTES: usize = 64 << 10;
+/// Small in tests, so that every boundary is met.
+const BUFFER_BYTES: usize = if cfg!(test) { 13 } else { 64 << 10 };
+
+/// How deep a value may be nested: serde_json's own limit.
+const MAX_DEPTH: u32 = 127;
 
 enum Step {
     Key(String),
     Index(usize),
-}
-
-/// The state of reading one document.
-#[derive(Default)]
-pub(crate) struct Reading {
-    path: RefCell<Vec<Step>>,
-    /// Bytes that may still be read before the current record is too large.
-    budget: Cell<u64>,
-    exhausted: Cell<bool>,
-    /// An error of ours on its way through serde.
-    failure: RefCell<Option<ImportError>>,
 }
 
 /// Walks the whole document, an object, giving its members to `members`.
@@ -40,34 +31,30 @@ pub(crate) fn read_object<M: Members>(
     what: &'static str,
     members: &mut M,
 ) -> Result<(), ImportError> {
-    let reading = Reading::default();
-    reading.budget.set(MAX_RECORD_BYTES);
-    let reader = Budgeted { inner: without_bom(source.open()?)?, reading: &reading };
-    let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(BUFFER_BYTES, reader));
-    let walk = Object { reading: &reading, what, members }.deserialize(&mut json);
-    walk.and_then(|()| json.end()).map_err(|error| reading.error(&error))
+    let source = Box::new(without_bom(source.open()?)?);
+    let mut json =
+        Json { source, buffer: Vec::new(), at: 0, keep: None, ended: false, lines: 0, column: 0, path: Vec::new() };
+    let walk = json.object(what, members).and_then(|()| json.end());
+    walk.map_err(|error| json.placed(error))
 }
 
 /// Receives the members of an object in the order of the document.
 pub(crate) trait Members {
-    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error>;
+    fn member(&mut self, key: &str, value: Value<'_, '_>) -> Result<(), ImportError>;
 }
 
 /// The value of a member, to be taken in one of these ways.
-pub(crate) struct Value<'a, A> {
-    map: &'a mut A,
-    reading: &'a Reading,
-}
+pub(crate) struct Value<'a, 's>(&'a mut Json<'s>);
 
-impl<'de, A: MapAccess<'de>> Value<'_, A> {
+impl Value<'_, '_> {
     /// Reads it as one record.
-    pub(crate) fn record<T: DeserializeOwned>(self) -> Result<T, A::Error> {
-        self.map.next_value()
+    pub(crate) fn record<T: DeserializeOwned>(self) -> Result<T, ImportError> {
+        self.0.record(|record| Ok(record))
     }
 
     /// Walks it as an object; `null` is an object without members.
-    pub(crate) fn object<M: Members>(self, what: &'static str, members: &mut M) -> Result<(), A::Error> {
-        self.map.next_value_seed(Object { reading: self.reading, what, members })
+    pub(crate) fn object<M: Members>(self, what: &'static str, members: &mut M) -> Result<(), ImportError> {
+        self.0.object(what, members)
     }
 
     /// Walks it as an array of objects, each with the members that `each` makes for its index, given to `done` afterwards;
@@ -75,313 +62,362 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
     pub(crate) fn objects<M: Members>(
         self,
         what: &'static str,
-        each: impl FnMut(usize) -> Result<M, ImportError>,
-        done: impl FnMut(usize, M) -> Result<(), ImportError>,
-    ) -> Result<usize, A::Error> {
-        self.map.next_value_seed(Objects { reading: self.reading, what, each, done })
+        mut each: impl FnMut(usize) -> Result<M, ImportError>,
+        mut done: impl FnMut(usize, M) -> Result<(), ImportError>,
+    ) -> Result<usize, ImportError> {
+        self.0.array(what, |json, index| {
+            let mut members = each(index)?;
+            json.object("an object", &mut members)?;
+            done(index, members)
+        })
     }
 
     /// Reads an array record by record; `null` is an empty array. Returns how many there were.
     pub(crate) fn array<T: DeserializeOwned>(
         self,
         what: &'static str,
-        done: impl FnMut(usize, T) -> Result<(), ImportError>,
-    ) -> Result<usize, A::Error> {
-        self.map.next_value_seed(Records { reading: self.reading, what, done, record: PhantomData })
+        mut done: impl FnMut(usize, T) -> Result<(), ImportError>,
+    ) -> Result<usize, ImportError> {
+        self.0.array(what, |json, index| json.record(|record| done(index, record)))
     }
 
     /// Passes over it, whatever it is and however large.
-    pub(crate) fn skip(self) -> Result<(), A::Error> {
-        self.map.next_value_seed(Skip(self.reading)).map(|_| ())
+    pub(crate) fn skip(self) -> Result<(), ImportError> {
+        self.0.skip().map(|_| ())
     }
 
     /// Passes over it; how many elements it has, if it is an array.
-    pub(crate) fn count(self) -> Result<usize, A::Error> {
-        self.map.next_value_seed(Skip(self.reading))
+    pub(crate) fn count(self) -> Result<usize, ImportError> {
+        self.0.skip()
     }
 }
 
-impl Reading {
-    fn within<T, E>(&self, step: Step, walk: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        self.budget.set(MAX_RECORD_BYTES);
-        self.path.borrow_mut().push(step);
-        // After an error the path stays as it was there.
-        let value = walk()?;
-        self.path.borrow_mut().pop();
-        Ok(value)
+/// An error in what was just read; the reader adds its position.
+pub(crate) fn malformed(expected: impl Into<String>) -> ImportError {
+    ImportError::Malformed { expected: expected.into(), position: Position::default() }
+}
+
+/// A window on the document.
+struct Json<'s> {
+    source: Box<dyn Read + 's>,
+    buffer: Vec<u8>,
+    /// The next byte of `buffer` to look at.
+    at: usize,
+    /// The record that is being read begins here; what stands before may be dropped from `buffer`.
+    keep: Option<usize>,
+    ended: bool,
+    /// Lines, and bytes since the last line's end, before `buffer`.
+    lines: u64,
+    column: u64,
+    /// After an error it stays as it was there.
+    path: Vec<Step>,
+}
+
+impl Json<'_> {
+    /// Reads more of the source into the window; false at its end.
+    fn fill(&mut self) -> Result<bool, ImportError> {
+        if self.ended {
+            return Ok(false);
+        }
+        let from = self.keep.unwrap_or(self.at);
+        (self.lines, self.column) = self.place(from);
+        self.buffer.copy_within(from.., 0);
+        let kept = self.buffer.len() - from;
+        self.at -= from;
+        self.keep = self.keep.map(|_| 0);
+        if kept > MAX_RECORD_BYTES {
+            let limit = MAX_RECORD_BYTES >> 20;
+            return Err(ImportError::TooLarge(format!(
+                "{} is larger than {limit} MiB, the limit for one record",
+                self.path()
+            )));
+        }
+        self.buffer.truncate(kept);
+        let read = self.source.by_ref().take(BUFFER_BYTES as u64).read_to_end(&mut self.buffer)?;
+        self.ended = read == 0;
+        Ok(!self.ended)
     }
 
-    fn fail<E: serde::de::Error>(&self, error: ImportError) -> E {
-        *self.failure.borrow_mut() = Some(error);
-        E::custom("stopped")
+    /// Lines before a place in the window, and bytes in its line before it.
+    fn place(&self, at: usize) -> (u64, u64) {
+        let before = &self.buffer[..at];
+        match memchr::memrchr(b'\n', before) {
+            Some(end) => (self.lines + memchr::memchr_iter(b'\n', before).count() as u64, (at - end - 1) as u64),
+            None => (self.lines, self.column + at as u64),
+        }
+    }
+
+    /// The next byte that is not white space, which is not consumed.
+    fn peek(&mut self) -> Result<Option<u8>, ImportError> {
+        loop {
+            while let Some(&byte) = self.buffer.get(self.at) {
+                if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                    return Ok(Some(byte));
+                }
+                self.at += 1;
+            }
+            if !self.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The error of finding something else than `what`.
+    fn unexpected(&mut self, what: &str) -> ImportError {
+        let found = match self.peek() {
+            Err(error) => return error,
+            Ok(None) => {
+                let expected = format!("{}expected {what}", self.prefix());
+                return ImportError::Truncated { expected, position: Position::default() };
+            }
+            Ok(Some(byte)) => byte,
+        };
+        let found = match found {
+            b'{' => "an object".to_owned(),
+            b'[' => "an array".to_owned(),
+            b'"' => "a text".to_owned(),
+            b'0'..=b'9' | b'-' => "a number".to_owned(),
+            byte if byte.is_ascii_graphic() => format!("“{}”", char::from(byte)),
+            _ => "a byte that has no place there".to_owned(),
+        };
+        // It is this byte that is wrong, not the record's first.
+        self.keep = None;
+        malformed(format!("not the expected JSON: {}expected {what}, found {found}", self.prefix()))
+    }
+
+    fn expect(&mut self, byte: u8, what: &str) -> Result<(), ImportError> {
+        if self.peek()? != Some(byte) {
+            return Err(self.unexpected(what));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// After an element: true when there is another, false at the end of the object or array.
+    fn another(&mut self, close: u8) -> Result<bool, ImportError> {
+        match self.peek()? {
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(byte) if byte == close => {
+                self.at += 1;
+                Ok(false)
+            }
+            _ => Err(self.unexpected(if close == b'}' { "“,” or “}”" } else { "“,” or “]”" })),
+        }
+    }
+
+    fn object<M: Members>(&mut self, what: &str, members: &mut M) -> Result<(), ImportError> {
+        match self.peek()? {
+            Some(b'{') => self.at += 1,
+            // The document itself must be an object.
+            Some(b'n') if !self.path.is_empty() => return self.record(|()| Ok(())),
+            _ => return Err(self.unexpected(what)),
+        }
+        if self.peek()? == Some(b'}') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            if self.peek()? != Some(b'"') {
+                return Err(self.unexpected("a member's name"));
+            }
+            let key = self.record(|key: String| Ok(key))?;
+            self.expect(b':', "“:”")?;
+            self.path.push(Step::Key(text::truncate(&key, 60)));
+            members.member(&key, Value(self))?;
+            self.path.pop();
+            if !self.another(b'}')? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn array(
+        &mut self,
+        what: &str,
+        mut each: impl FnMut(&mut Self, usize) -> Result<(), ImportError>,
+    ) -> Result<usize, ImportError> {
+        match self.peek()? {
+            Some(b'[') => self.at += 1,
+            Some(b'n') => return self.record(|()| Ok(0)),
+            _ => return Err(self.unexpected(what)),
+        }
+        if self.peek()? == Some(b']') {
+            self.at += 1;
+            return Ok(0);
+        }
+        let mut index = 0;
+        loop {
+            self.path.push(Step::Index(index));
+            each(self, index)?;
+            self.path.pop();
+            index += 1;
+            if !self.another(b']')? {
+                return Ok(index);
+            }
+        }
+    }
+
+    /// Passes over a value piece by piece, so that a large array is no large record. Gives the number of its elements.
+    fn skip(&mut self) -> Result<usize, ImportError> {
+        struct Ignore;
+        impl Members for Ignore {
+            fn member(&mut self, _: &str, value: Value<'_, '_>) -> Result<(), ImportError> {
+                value.0.record(|IgnoredAny| Ok(()))
+            }
+        }
+        match self.peek()? {
+            Some(b'[') => self.array("an array", |json, _| json.record(|IgnoredAny| Ok(()))),
+            Some(b'{') => self.object("an object", &mut Ignore).map(|()| 0),
+            _ => self.record(|IgnoredAny| Ok(0)),
+        }
+    }
+
+    /// Parses the next value and gives it to `done`.
+    fn record<T: DeserializeOwned, R>(
+        &mut self,
+        done: impl FnOnce(T) -> Result<R, ImportError>,
+    ) -> Result<R, ImportError> {
+        let range = self.pass()?;
+        let record = serde_json::from_slice(&self.buffer[range.clone()]).map_err(|error| {
+            let (lines, column) = self.place(range.start);
+            let (line, at) = (error.line() as u64, error.column() as u64);
+            let column = if line <= 1 { column + at } else { at };
+            let position = Position { line: Some(lines + line.max(1)), column: Some(column.max(1)), path: self.path() };
+            // The value's end was found, so it is wrong and not cut off.
+            let expected = format!("not the expected JSON: {}{}", self.prefix(), reason(&error));
+            ImportError::Malformed { expected, position }
+        })?;
+        // While `done` runs the record is kept, so that its errors can say where it began.
+        let result = done(record)?;
+        self.keep = None;
+        Ok(result)
+    }
+
+    /// Moves past the next value, as far as brackets and quotes tell; its place in the window.
+    fn pass(&mut self) -> Result<Range<usize>, ImportError> {
+        if self.peek()?.is_none() {
+            return Err(self.unexpected("a value"));
+        }
+        self.keep = Some(self.at);
+        // The open brackets as bits, 1 for an object.
+        let (mut open, mut depth) = (0_u128, 0_u32);
+        loop {
+            let Some(byte) = self.peek()? else { return Err(self.unexpected("the rest of the value")) };
+            match byte {
+                b'"' => self.pass_string()?,
+                b'{' | b'[' => {
+                    if depth == MAX_DEPTH {
+                        return Err(malformed(format!("{}nested deeper than {MAX_DEPTH} levels", self.prefix())));
+                    }
+                    open = open << 1 | u128::from(byte == b'{');
+                    depth += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' if depth > 0 && (open & 1 == 1) == (byte == b'}') => {
+                    open >>= 1;
+                    depth -= 1;
+                    self.at += 1;
+                }
+                b',' | b':' if depth > 0 => self.at += 1,
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'+' | b'.' => self.pass_word()?,
+                _ => return Err(self.unexpected("a value")),
+            }
+            if depth == 0 {
+                let start = self.keep.unwrap_or_default();
+                return Ok(start..self.at);
+            }
+        }
+    }
+
+    fn pass_string(&mut self) -> Result<(), ImportError> {
+        self.at += 1;
+        loop {
+            match memchr::memchr2(b'"', b'\\', &self.buffer[self.at..]) {
+                Some(found) => {
+                    self.at += found;
+                    let quote = self.buffer[self.at] == b'"';
+                    self.at += 1;
+                    if quote {
+                        return Ok(());
+                    }
+                    // Whatever is escaped, it does not end the text.
+                    if self.at == self.buffer.len() && !self.fill()? {
+                        return Err(self.unexpected("the rest of the text"));
+                    }
+                    self.at += 1;
+                }
+                None => {
+                    self.at = self.buffer.len();
+                    if !self.fill()? {
+                        return Err(self.unexpected("the rest of the text"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn pass_word(&mut self) -> Result<(), ImportError> {
+        loop {
+            let rest = &self.buffer[self.at..];
+            let length = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.')));
+            self.at += length.unwrap_or(rest.len());
+            if length.is_some() || !self.fill()? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn end(&mut self) -> Result<(), ImportError> {
+        match self.peek()? {
+            None => Ok(()),
+            Some(_) => Err(malformed("the report goes on behind the end of its JSON document")),
+        }
     }
 
     fn path(&self) -> String {
         let mut path = String::new();
-        for step in self.path.borrow().iter() {
+        for step in &self.path {
             match step {
                 Step::Index(index) => path.push_str(&format!("[{index}]")),
                 Step::Key(key) if path.is_empty() => path.push_str(key),
                 Step::Key(key) => path.extend([".", key]),
             }
         }
-        text::truncate(&path, 200)
+        text::one_line(&path, 200)
     }
 
-    fn error(&self, error: &serde_json::Error) -> ImportError {
-        if let Some(mut failure) = self.failure.take() {
-            if let ImportError::Malformed { position, .. } | ImportError::Truncated { position, .. } = &mut failure {
-                let path = std::mem::take(&mut position.path);
-                *position = position_of(error, self.path());
-                position.path.push_str(if path.is_empty() || position.path.is_empty() { "" } else { "." });
-                position.path.push_str(&path);
-            }
-            return failure;
+    /// The path for the beginning of a message.
+    fn prefix(&self) -> String {
+        let path = self.path();
+        if path.is_empty() { path } else { format!("in {path}: ") }
+    }
+
+    /// An error with its position: where the current record begins, else where the reader is.
+    fn placed(&self, mut error: ImportError) -> ImportError {
+        if let ImportError::Malformed { position, .. } | ImportError::Truncated { position, .. } = &mut error
+            && position.line.is_none()
+        {
+            let (lines, column) = self.place(self.keep.filter(|_| !self.ended).unwrap_or(self.at));
+            let (outer, inner) = (self.path(), std::mem::take(&mut position.path));
+            let dot = if outer.is_empty() || inner.is_empty() { "" } else { "." };
+            *position =
+                Position { line: Some(lines + 1), column: Some(column + 1), path: format!("{outer}{dot}{inner}") };
         }
-        if self.exhausted.get() {
-            let limit = MAX_RECORD_BYTES >> 20;
-            return ImportError::TooLarge(format!(
-                "{} is larger than {limit} MiB, the limit for one record",
-                self.path()
-            ));
-        }
-        json_error(error, position_of(error, self.path()))
+        error
     }
 }
 
-fn position_of(error: &serde_json::Error, path: String) -> Position {
-    let known = |n: usize| u64::try_from(n).ok().filter(|n| *n > 0);
-    Position { line: known(error.line()), column: known(error.column()), path }
-}
-
-/// An error of serde_json as one of ours.
-pub(crate) fn json_error(error: &serde_json::Error, position: Position) -> ImportError {
+/// What serde_json says is wrong, without the position.
+fn reason(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-    let message = ["i64", "u64", "u32"]
-        .iter()
+    let number = ["i64", "u64", "u32"].iter();
+    let message = number
         .fold(message.to_owned(), |text, int| text.replace(&format!("expected {int}"), "expected a whole number"));
-    let place = if position.path.is_empty() { String::new() } else { format!("in {}: ", position.path) };
-    let expected = text::one_line(&format!("{place}{message}"), 400);
-    match error.classify() {
-        serde_json::error::Category::Io => ImportError::Io(io::Error::other(expected)),
-        serde_json::error::Category::Eof => ImportError::Truncated { expected, position },
-        _ => ImportError::Malformed { expected: format!("not the expected JSON {expected}"), position },
-    }
-}
-
-struct Object<'a, M> {
-    reading: &'a Reading,
-    what: &'static str,
-    members: &'a mut M,
-}
-
-impl<'de, M: Members> DeserializeSeed<'de> for Object<'_, M> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de, M: Members> Visitor<'de> for Object<'_, M> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.what)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<String>()? {
-            let step = Step::Key(text::truncate(&key, 60));
-            self.reading.within(step, || self.members.member(&key, Value { map: &mut map, reading: self.reading }))?;
-        }
-        Ok(())
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        // The document itself must be an object.
-        if self.reading.path.borrow().is_empty() {
-            Err(E::invalid_type(serde::de::Unexpected::Unit, &self))
-        } else {
-            Ok(())
-        }
-    }
-}
-
-/// An array of records.
-struct Records<'a, T, F> {
-    reading: &'a Reading,
-    what: &'static str,
-    done: F,
-    record: PhantomData<T>,
-}
-
-impl<'de, T: DeserializeOwned, F: FnMut(usize, T) -> Result<(), ImportError>> DeserializeSeed<'de>
-    for Records<'_, T, F>
-{
-    type Value = usize;
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<usize, D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de, T: DeserializeOwned, F: FnMut(usize, T) -> Result<(), ImportError>> Visitor<'de> for Records<'_, T, F> {
-    type Value = usize;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.what)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<usize, A::Error> {
-        let mut index = 0;
-        loop {
-            let more = self.reading.within(Step::Index(index), || {
-                let Some(record) = seq.next_element()? else { return Ok(false) };
-                (self.done)(index, record).map_err(|error| self.reading.fail(error))?;
-                Ok(true)
-            })?;
-            if !more {
-                return Ok(index);
-            }
-            index += 1;
-        }
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<usize, E> {
-        Ok(0)
-    }
-}
-
-/// An array of objects that are walked.
-struct Objects<'a, E, F> {
-    reading: &'a Reading,
-    what: &'static str,
-    each: E,
-    done: F,
-}
-
-impl<'de, M, E, F> DeserializeSeed<'de> for Objects<'_, E, F>
-where
-    M: Members,
-    E: FnMut(usize) -> Result<M, ImportError>,
-    F: FnMut(usize, M) -> Result<(), ImportError>,
-{
-    type Value = usize;
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<usize, D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de, M, E, F> Visitor<'de> for Objects<'_, E, F>
-where
-    M: Members,
-    E: FnMut(usize) -> Result<M, ImportError>,
-    F: FnMut(usize, M) -> Result<(), ImportError>,
-{
-    type Value = usize;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.what)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<usize, A::Error> {
-        let mut index = 0;
-        loop {
-            let more = self.reading.within(Step::Index(index), || {
-                let mut members = (self.each)(index).map_err(|error| self.reading.fail(error))?;
-                let object = Object { reading: self.reading, what: "an object", members: &mut members };
-                if seq.next_element_seed(object)?.is_none() {
-                    return Ok(false);
-                }
-                (self.done)(index, members).map_err(|error| self.reading.fail(error))?;
-                Ok(true)
-            })?;
-            if !more {
-                return Ok(index);
-            }
-            index += 1;
-        }
-    }
-
-    fn visit_unit<X: serde::de::Error>(self) -> Result<usize, X> {
-        Ok(0)
-    }
-}
-
-/// Any value, passed over element by element, so that a large array is no large record. Gives the number of elements.
-struct Skip<'a>(&'a Reading);
-
-impl<'de> DeserializeSeed<'de> for Skip<'_> {
-    type Value = usize;
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<usize, D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Skip<'_> {
-    type Value = usize;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<usize, A::Error> {
-        let mut index = 0;
-        while self.0.within(Step::Index(index), || seq.next_element::<IgnoredAny>())?.is_some() {
-            index += 1;
-        }
-        Ok(index)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
-        while map.next_key::<IgnoredAny>()?.is_some() {
-            self.0.budget.set(MAX_RECORD_BYTES);
-            map.next_value::<IgnoredAny>()?;
-        }
-        Ok(0)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<usize, E> {
-        Ok(0)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<usize, E> {
-        Ok(0)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<usize, E> {
-        Ok(0)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<usize, E> {
-        Ok(0)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<usize, E> {
-        Ok(0)
-    }
-
-    fn visit_unit<E>(self) -> Result<usize, E> {
-        Ok(0)
-    }
-}
-
-/// Refuses to read on when the current record's budget is used up.
-struct Budgeted<'a, R> {
-    inner: R,
-    reading: &'a Reading,
-}
-
-impl<R: Read> Read for Budgeted<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(left) = self.reading.budget.get().checked_sub(1) else {
-            self.reading.exhausted.set(true);
-            return Err(io::Error::other("record too large"));
-        };
-        let read = self.inner.read(buffer)?;
-        self.reading.budget.set((left + 1).saturating_sub(read as u64));
-        Ok(read)
-    }
+    text::one_line(&message, 400)
 }
 
 /// The report without the byte order mark that some tools write.
@@ -404,11 +440,11 @@ pub(crate) fn read_lines(
     let mut buffer = Vec::new();
     for number in 1.. {
         buffer.clear();
-        let read = reader.by_ref().take(MAX_RECORD_BYTES + 1).read_until(b'\n', &mut buffer)?;
+        let read = reader.by_ref().take(MAX_RECORD_BYTES as u64 + 1).read_until(b'\n', &mut buffer)?;
         if read == 0 {
             break;
         }
-        if read as u64 > MAX_RECORD_BYTES {
+        if read > MAX_RECORD_BYTES {
             let limit = MAX_RECORD_BYTES >> 20;
             return Err(ImportError::TooLarge(format!(
                 "line {number} is larger than {limit} MiB, the limit for one record"
@@ -423,16 +459,20 @@ pub(crate) fn read_lines(
 }
 
 /// Reads one line as JSON; errors name the line.
-pub(crate) fn parse_line<'a, T: serde::Deserialize<'a>>(number: u64, line: &'a [u8]) -> Result<T, ImportError> {
+pub(crate) fn parse_line<'a, T: Deserialize<'a>>(number: u64, line: &'a [u8]) -> Result<T, ImportError> {
     serde_json::from_slice(line).map_err(|error| {
-        let position = Position { line: Some(number), ..position_of(&error, String::new()) };
-        json_error(&error, position)
+        let (column, expected) =
+            (u64::try_from(error.column()).ok(), format!("line {number} is not the expected JSON: {}", reason(&error)));
+        let position = Position { line: Some(number), column, path: String::new() };
+        if error.is_eof() {
+            ImportError::Truncated { expected, position }
+        } else {
+            ImportError::Malformed { expected, position }
+        }
     })
 }
 
 /// For `#[serde(deserialize_with)]`: `null` counts as absent.
-pub(crate) fn or_default<'de, D: Deserializer<'de>, T: serde::Deserialize<'de> + Default>(
-    json: D,
-) -> Result<T, D::Error> {
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(json: D) -> Result<T, D::Error> {
     Option::<T>::deserialize(json).map(Option::unwrap_or_default)
 }

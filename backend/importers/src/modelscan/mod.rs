@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 
 use serde::Deserialize;
-use serde::de::MapAccess;
 use stance_engine::fingerprint::Fingerprint;
 use stance_shared::{AssetKind, Layer, Severity};
 
@@ -125,7 +124,7 @@ struct Import<'a> {
 }
 
 impl Members for Import<'_> {
-    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn member(&mut self, key: &str, value: Value<'_, '_>) -> Result<(), ImportError> {
         match key {
             "issues" if !self.again && self.summary.is_none() && self.hints.asset.is_none() => {
                 self.has_issues = true;
@@ -163,9 +162,10 @@ struct SummaryMembers<'a, 'b> {
 }
 
 impl Members for SummaryMembers<'_, '_> {
-    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
-        let text =
-            |value: Value<'_, A>| Ok(text::one_line(&value.record::<Option<String>>()?.unwrap_or_default(), 1000));
+    fn member(&mut self, key: &str, value: Value<'_, '_>) -> Result<(), ImportError> {
+        let text = |value: Value<'_, '_>| -> Result<String, ImportError> {
+            Ok(text::one_line(&value.record::<Option<String>>()?.unwrap_or_default(), 1000))
+        };
         match key {
             "input_path" => self.summary.input_path = text(value)?,
             "absolute_path" => self.summary.absolute_path = text(value)?,
@@ -181,7 +181,7 @@ impl Members for SummaryMembers<'_, '_> {
 struct Counted<'a>(&'a mut Option<u64>);
 
 impl Members for Counted<'_> {
-    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn member(&mut self, key: &str, value: Value<'_, '_>) -> Result<(), ImportError> {
         match key {
             "total_scanned" => *self.0 = value.record()?,
             _ => value.skip()?,
@@ -193,7 +193,7 @@ impl Members for Counted<'_> {
 struct Skipped<'a, 'b>(&'b mut Import<'a>);
 
 impl Members for Skipped<'_, '_> {
-    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn member(&mut self, key: &str, value: Value<'_, '_>) -> Result<(), ImportError> {
         match key {
             "skipped_files" => self.0.troubles(value, "skipped").map(|_| ()),
             _ => value.skip(),
@@ -203,7 +203,7 @@ impl Members for Skipped<'_, '_> {
 
 impl Import<'_> {
     /// Gives what could not be assessed as gaps; how many there were.
-    fn troubles<'de, A: MapAccess<'de>>(&mut self, value: Value<'_, A>, class: &str) -> Result<u64, A::Error> {
+    fn troubles(&mut self, value: Value<'_, '_>, class: &str) -> Result<u64, ImportError> {
         let mut count = 0;
         let sink = &self.sink;
         let gap = |subject: &str, reason: &str| {

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::de::MapAccess;
-
 use super::mapping;
 use super::model::{
     ArtifactLocation, AutomationDetails, Descriptor, DescriptorReference, Invocation, Message, Taxonomy, VersionControl,
@@ -60,7 +58,7 @@ pub(super) struct RunContext {
 
 impl RunContext {
     /// Keeps what `key` says of the run; false when the key says nothing that is kept.
-    pub(super) fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    pub(super) fn member(&mut self, key: &str, value: Value<'_, '_>) -> Result<(), ImportError> {
         match key {
             "tool" => {
                 self.has_tool = true;
@@ -236,7 +234,7 @@ impl RunContext {
 struct ToolMembers<'a>(&'a mut RunContext);
 
 impl Members for ToolMembers<'_> {
-    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn member(&mut self, key: &str, value: Value<'_, '_>) -> Result<(), ImportError> {
         match key {
             "driver" => value.object("an object with a “name”", &mut ComponentMembers { run: self.0, component: 0 }),
             "extensions" => {
@@ -259,7 +257,7 @@ struct ComponentMembers<'a> {
 }
 
 impl Members for ComponentMembers<'_> {
-    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn member(&mut self, key: &str, value: Value<'_, '_>) -> Result<(), ImportError> {
         let is_driver = self.component == 0;
         match key {
             "name" if is_driver => {
@@ -287,7 +285,7 @@ struct ExtensionMembers<'a, 'b> {
 }
 
 impl Members for ExtensionMembers<'_, '_> {
-    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn member(&mut self, key: &str, value: Value<'_, '_>) -> Result<(), ImportError> {
         ComponentMembers { run: &mut self.run.borrow_mut(), component: self.component }.member(key, value)
     }
 }

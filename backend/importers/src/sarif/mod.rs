@@ -8,12 +8,11 @@ mod result;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use serde::de::MapAccess;
 use stance_shared::{AssetKind, Layer};
 
 use self::context::RunContext;
 use self::model::{Notification, SarifResult};
-use crate::json::{Members, Value, read_object};
+use crate::json::{self, Members, Value, read_object};
 use crate::sniff::Outline;
 use crate::{
     AssetRecord, AssetRef, GapRecord, Hints, ImportError, Importer, Position, Record, RunInfo, Sink, Source, text,
@@ -89,7 +88,7 @@ struct Document<'a, 'b> {
 }
 
 impl Members for Document<'_, '_> {
-    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn member(&mut self, key: &str, value: Value<'_, '_>) -> Result<(), ImportError> {
         match key {
             "runs" => {
                 self.has_runs = true;
@@ -105,7 +104,7 @@ impl Members for Document<'_, '_> {
                     return Ok(());
                 }
                 let version = text::one_line(&version, 40);
-                Err(serde::de::Error::custom(format!("SARIF version {version} is not supported, only 2.1.0")))
+                Err(json::malformed(format!("SARIF version {version} is not supported, only 2.1.0")))
             }
             _ => value.skip(),
         }
@@ -144,7 +143,7 @@ impl<'a, 'b> RunMembers<'a, 'b> {
         Ok(Self { import, index, run, wanted, first, defer: None, baseline: Baseline::default() })
     }
 
-    fn results<'de, A: MapAccess<'de>>(&mut self, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn results(&mut self, value: Value<'_, '_>) -> Result<(), ImportError> {
         let (again, hinted) = (self.import.borrow().again, self.import.borrow().hints.asset.is_some());
         let known = self.run.has_tool && (hinted || self.run.has_repository);
         if !again && !known {
@@ -200,7 +199,7 @@ impl<'a, 'b> RunMembers<'a, 'b> {
 }
 
 impl Members for RunMembers<'_, '_> {
-    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn member(&mut self, key: &str, value: Value<'_, '_>) -> Result<(), ImportError> {
         match key {
             _ if !self.wanted => value.skip(),
             "results" => self.results(value),

@@ -6,14 +6,13 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use serde::de::MapAccess;
 use stance_shared::Layer;
 
 pub use model::{
     AssetInput, AssetRefInput, FindingInput, GapInput, Invalid, LocationInput, RelationInput, SuppressionInput,
 };
 
-use crate::json::{Members, Value, read_object};
+use crate::json::{self, Members, Value, read_object};
 use crate::sniff::Outline;
 use crate::{
     AssetRef, FindingRecord, GapRecord, Hints, ImportError, Importer, Position, Record, RunInfo, Sink, Source,
@@ -109,7 +108,7 @@ fn malformed(error: Invalid) -> ImportError {
 }
 
 impl Members for Import<'_> {
-    fn member<'de, A: MapAccess<'de>>(&mut self, key: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn member(&mut self, key: &str, value: Value<'_, '_>) -> Result<(), ImportError> {
         if self.again && key != "findings" {
             return value.skip();
         }
@@ -121,15 +120,13 @@ impl Members for Import<'_> {
                 self.has_version = true;
                 let version: String = value.record()?;
                 let known = version == VERSION;
-                known.then_some(()).ok_or_else(|| serde::de::Error::custom(format!("“stance” must be “{VERSION}”")))
+                known.then_some(()).ok_or_else(|| json::malformed(format!("“stance” must be “{VERSION}”")))
             }
             "tool" => {
                 let tool: Tool = value.record()?;
                 if tool.name.trim().is_empty() || tool.name.chars().count() > 100 || tool.version.chars().count() > 100
                 {
-                    return Err(serde::de::Error::custom(
-                        "“name” must have 1 to 100 characters, “version” at most 100",
-                    ));
+                    return Err(json::malformed("“name” must have 1 to 100 characters, “version” at most 100"));
                 }
                 let mut state = state.borrow_mut();
                 state.info.tool = crate::text::one_line(&tool.name, 100);
@@ -140,7 +137,7 @@ impl Members for Import<'_> {
             "scan" => {
                 let scan: String = value.record()?;
                 if scan.chars().count() > 200 {
-                    return Err(serde::de::Error::custom("“scan” must be at most 200 characters long"));
+                    return Err(json::malformed("“scan” must be at most 200 characters long"));
                 }
                 state.borrow_mut().info.scan_identity = crate::text::truncate(&scan, 200);
                 Ok(())
@@ -198,7 +195,7 @@ impl Members for Import<'_> {
             other => {
                 let allowed =
                     "$schema, stance, tool, scan, complete, layers, assessed, assets, relations, findings, gaps";
-                Err(serde::de::Error::custom(format!(
+                Err(json::malformed(format!(
                     "unknown member “{}”; allowed are {allowed}",
                     crate::text::one_line(other, 60)
                 )))

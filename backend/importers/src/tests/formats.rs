@@ -176,7 +176,7 @@ fn stance_json_is_strict() {
     const ASSET: &str = r#""asset":{"kind":"AGENT","key":"a"}"#;
     for (got, says) in [
         (error(r#""finding":[]"#), "unknown member “finding”; allowed are"),
-        (error(r#""findings":[{}]"#), "findings[0] | not the expected JSON in findings[0]: missing field `rule`"),
+        (error(r#""findings":[{}]"#), "findings[0] | not the expected JSON: in findings[0]: missing field `rule`"),
         (finding(r#""score":1"#), "findings[0].asset | asset: is required"),
         (finding(&format!(r#"{ASSET},"score":10.5"#)), "findings[0].score | score: must be from 0 to 10"),
         (finding(&format!(r#"{ASSET},"count":0"#)), "findings[0].count | "),

@@ -245,6 +245,66 @@ fn a_record_without_end_is_refused() {
     }
 }
 
+/// Gives at most so many bytes at a time.
+struct Drops<'a>(&'a [u8], usize);
+
+impl Read for Drops<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = buffer.len().min(self.1);
+        self.0.read(&mut buffer[..length])
+    }
+}
+
+impl Source for Drops<'_> {
+    fn open(&self) -> std::io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(Drops(self.0, self.1)))
+    }
+}
+
+#[test]
+fn it_does_not_matter_how_the_bytes_come() {
+    for importer in registry() {
+        for (name, bytes) in fixtures(*importer) {
+            let whole = format!("{:?}", read(*importer, &bytes));
+            for size in [1, 7] {
+                let mut records = Vec::new();
+                let result = importer.read(&Drops(&bytes, size), &Hints::default(), &mut records);
+                assert_eq!(
+                    format!("{:?}", result.map(|info| (info, records))),
+                    whole,
+                    "{} {name} by {size}",
+                    importer.format()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_json_is_refused_where_it_stops_being_json() {
+    for (text, line, column, says) in [
+        ("[]", 1, 1, "expected a SARIF log, an object with “runs”, found an array"),
+        ("{\"runs\": []}\n}", 2, 1, "goes on behind the end"),
+        ("{\"runs\": [] \"x\": 1}", 1, 13, "expected “,” or “}”, found a text"),
+        ("{\"runs\": [],}", 1, 13, "expected a member's name"),
+        ("{\n\"x\": {\"a\": tru}, \"runs\": []}", 2, 14, "in x.a: "),
+        ("{\"x\": [1, 2}", 1, 12, "expected “,” or “]”"),
+        ("{\"x\": [[1, 2}]}", 1, 13, "expected a value, found “}”"),
+        ("{\"runs\": 5}", 1, 10, "in runs: expected an array of runs, found a number"),
+    ] {
+        match read(format("sarif"), text.as_bytes()).unwrap_err() {
+            ImportError::Malformed { expected, position } => {
+                assert!(expected.contains(says), "{text}: {expected}");
+                assert_eq!((position.line, position.column), (Some(line), Some(column)), "{text}: {expected}");
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    let deep = "[".repeat(200);
+    let error = read(format("sarif"), format!("{{\"x\": [{deep}").as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("nested deeper than 127 levels"), "{error}");
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
