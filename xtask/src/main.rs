@@ -7,6 +7,7 @@ mod provision;
 mod regenerate;
 mod shell;
 mod test;
+mod up;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -15,6 +16,8 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
+    /// Build Stance, start it, and print where it is. Ctrl-C stops it.
+    Up(up::Options),
     /// Install or find what the tests need, then run every check and test. The last line is `N passed, N failed`.
     Test,
     /// Build target/dist/stance: one release binary with the dashboard inside.
@@ -29,6 +32,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
+        Task::Up(options) => up::run(&options),
         Task::Test => test::run(),
         Task::Dist => dist::run(),
         Task::Regenerate { sqlx } => regenerate::run(sqlx),
