@@ -48,6 +48,8 @@ typed_ids! {
     UserId => "user",
     /// An API token of an organization.
     TokenId => "token",
+    /// A browser session, by its public id.
+    SessionId => "session",
     /// An invitation to an organization.
     InvitationId => "invitation",
     /// An asset: application, agent, model, dataset, tool, MCP server, knowledge base or prompt.

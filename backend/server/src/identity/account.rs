@@ -1,9 +1,6 @@
 //! What a person does with their own account.
 
-use super::{
-    domain::{Client, Email},
-    password, repo, sessions,
-};
+use super::{domain::Email, password, repo, sessions};
 use crate::{
     audit,
     kernel::{Ctx, Db, Error, Permission, Result, db::SystemReason},
@@ -14,11 +11,11 @@ use serde_json::json;
 ///
 /// # Errors
 /// `BAD_INPUT` naming `current` or `new`; `RATE_LIMITED` after too many wrong ones; `FORBIDDEN` for tokens.
-pub async fn change_password(db: &Db, ctx: &Ctx, client: &Client, current: String, new: String) -> Result<()> {
+pub async fn change_password(db: &Db, ctx: &Ctx, current: String, new: String) -> Result<()> {
     let user = sessions::person(ctx)?;
     ctx.require(Permission::AccountManage)?;
     let email = Email::parse(ctx.actor.label())?;
-    repo::throttle::enter(db, &ctx.clock, email.as_str(), &client.address).await?;
+    repo::throttle::enter(db, &ctx.clock, email.as_str(), "").await?;
     let mut tx = db.begin_system(SystemReason::Identity).await?;
     let account = repo::account_by_email(tx.conn(), email.as_str()).await?.filter(|a| a.person.id == user);
     let organization = repo::organization(tx.conn(), ctx.tenant).await?.map(|o| o.name).unwrap_or_default();
@@ -26,7 +23,7 @@ pub async fn change_password(db: &Db, ctx: &Ctx, client: &Client, current: Strin
     if !password::verify(account.map(|a| a.password_hash), current.clone()).await? {
         return Err(Error::field("current", "is not your password"));
     }
-    repo::throttle::leave(db, email.as_str(), &client.address).await?;
+    repo::throttle::leave(db, email.as_str(), "").await?;
     password::check("new", &new, &email, &organization)?;
     if new == current {
         return Err(Error::field("new", "must be another than the current one"));

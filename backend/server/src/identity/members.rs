@@ -61,11 +61,15 @@ pub async fn list(db: &Db, ctx: &Ctx) -> Result<Vec<Member>> {
     repo::members(tx.conn(), ctx.tenant).await
 }
 
-/// Those of the people that are members, in no order; for other slices' assignees and approvers.
+/// Those of the people that are members, in no order: for names beside what they did. None for actors without
+/// `member:read`, such as tokens with few scopes.
 ///
 /// # Errors
-/// `FORBIDDEN` without `member:read`.
+/// When the database fails.
 pub async fn people(db: &Db, ctx: &Ctx, ids: &[UserId]) -> Result<Vec<Person>> {
+    if !ctx.may(Permission::MemberRead) {
+        return Ok(Vec::new());
+    }
     let mut tx = db.begin(ctx, Permission::MemberRead).await?;
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     repo::people(tx.conn(), &ids).await
@@ -138,6 +142,16 @@ pub async fn remove(db: &Db, ctx: &Ctx, user: UserId) -> Result<()> {
 pub async fn invitations(db: &Db, ctx: &Ctx) -> Result<Vec<Invitation>> {
     let mut tx = db.begin(ctx, Permission::InvitationRead).await?;
     repo::open_invitations(tx.conn(), ctx.tenant, ctx.now()).await
+}
+
+/// One invitation, while it is open.
+///
+/// # Errors
+/// `FORBIDDEN` without `invitation:read`.
+pub async fn invitation(db: &Db, ctx: &Ctx, id: InvitationId) -> Result<Option<Invitation>> {
+    let mut tx = db.begin(ctx, Permission::InvitationRead).await?;
+    let open = repo::open_invitations(tx.conn(), ctx.tenant, ctx.now()).await?;
+    Ok(open.into_iter().find(|invitation| invitation.id == id))
 }
 
 /// Invites somebody; an open invitation of the same address ends. Returns the token, which is kept nowhere.

@@ -38,6 +38,15 @@ pub async fn list(db: &Db, ctx: &Ctx) -> Result<Vec<ApiToken>> {
     repo::tokens(tx.conn(), ctx.tenant).await
 }
 
+/// One token.
+///
+/// # Errors
+/// `FORBIDDEN` without `token:read`.
+pub async fn get(db: &Db, ctx: &Ctx, id: TokenId) -> Result<Option<ApiToken>> {
+    let mut tx = db.begin(ctx, Permission::TokenRead).await?;
+    repo::token(tx.conn(), ctx.tenant, id).await
+}
+
 /// Makes a token. Returns the secret, which is kept nowhere.
 ///
 /// # Errors

@@ -4,12 +4,12 @@
 //! which calls one function of a slice's service; it opens one transaction per batch.
 
 use crate::{
-    findings, inventory,
+    findings, identity, inventory,
     kernel::{Ctx, Db, telemetry},
 };
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use futures::future::try_join_all;
-use stance_shared::{AssetId, DecisionId, FindingId};
+use stance_shared::{AssetId, DecisionId, FindingId, UserId};
 use std::{collections::HashMap, hash::Hash};
 
 /// The request's loaders: each thing is fetched once per request.
@@ -31,6 +31,16 @@ impl Loader<AssetId> for Batch {
 
     async fn load(&self, ids: &[AssetId]) -> Result<HashMap<AssetId, Self::Value>, Self::Error> {
         Ok(inventory::service::by_ids(&self.db, &self.asker, ids).await?)
+    }
+}
+
+impl Loader<UserId> for Batch {
+    type Value = identity::Person;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[UserId]) -> Result<HashMap<UserId, Self::Value>, Self::Error> {
+        let people = identity::members::people(&self.db, &self.asker, ids).await?;
+        Ok(people.into_iter().map(|person| (person.id, person)).collect())
     }
 }
 

@@ -8,9 +8,11 @@
 //! Ids are written with [`node::id`] and read with [`node::parse`]; lists are a [`connection::Connection`];
 //! `kernel::Error` becomes a GraphQL error by `?`. Something that has an id is also a variant of [`node::Node`].
 
+pub mod audit;
 pub mod connection;
 pub mod error;
 pub mod findings;
+pub mod identity;
 pub mod inventory;
 pub mod limits;
 pub mod loaders;
@@ -22,11 +24,17 @@ use loaders::Loaders;
 
 /// Everything that can be asked.
 #[derive(MergedObject, Default)]
-pub struct Query(node::NodeQuery, inventory::InventoryQuery, findings::FindingsQuery);
+pub struct Query(
+    node::NodeQuery,
+    audit::AuditQuery,
+    identity::IdentityQuery,
+    inventory::InventoryQuery,
+    findings::FindingsQuery,
+);
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(inventory::InventoryMutation, findings::FindingsMutation);
+pub struct Mutation(identity::IdentityMutation, inventory::InventoryMutation, findings::FindingsMutation);
 
 /// Everything that can be followed.
 pub type Subscription = EmptySubscription;

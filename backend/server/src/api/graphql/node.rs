@@ -1,9 +1,9 @@
 //! Global ids: `finding:0192…`, a noun and a UUID. Readable on purpose; what they name is protected by the tenant.
 
-use super::{findings, inventory};
+use super::{findings, identity, inventory};
 use crate::kernel::{Error, Result};
 use async_graphql::{Context, ID, Interface, Object};
-use stance_shared::{AssetId, DecisionId, FindingId, RelationId, TypedId};
+use stance_shared::{AssetId, DecisionId, FindingId, InvitationId, RelationId, TenantId, TokenId, TypedId, UserId};
 use uuid::Uuid;
 
 /// The global id of a thing.
@@ -46,10 +46,14 @@ pub fn parse_all<T: TypedId>(field: &str, ids: &[ID], limit: usize) -> Result<Ve
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "ID"))]
 pub enum Node {
+    ApiToken(identity::ApiToken),
     Asset(inventory::Asset),
     Decision(findings::Decision),
     Finding(findings::Finding),
+    Invitation(identity::Invitation),
+    Organization(identity::Organization),
     Relation(inventory::Relation),
+    User(identity::User),
 }
 
 #[derive(Default)]
@@ -61,11 +65,25 @@ impl NodeQuery {
     async fn node(&self, ctx: &Context<'_>, id: ID) -> async_graphql::Result<Option<Node>> {
         Ok(match id.split_once(':').map(|(noun, _)| noun) {
             Some(AssetId::NOUN) => inventory::load(ctx, parse("id", &id)?).await?.map(Node::Asset),
+            Some(UserId::NOUN) => identity::load_user(ctx, Some(parse("id", &id)?)).await?.map(Node::User),
+            Some(TenantId::NOUN) => identity::load_organization(ctx, parse("id", &id)?).await?.map(Node::Organization),
+            Some(InvitationId::NOUN) => identity::load_invitation(ctx, parse("id", &id)?).await?.map(Node::Invitation),
+            Some(TokenId::NOUN) => identity::load_token(ctx, parse("id", &id)?).await?.map(Node::ApiToken),
             Some(RelationId::NOUN) => inventory::load_relation(ctx, parse("id", &id)?).await?.map(Node::Relation),
             Some(FindingId::NOUN) => findings::load(ctx, parse("id", &id)?).await?.map(Node::Finding),
             Some(DecisionId::NOUN) => findings::load_decision(ctx, parse("id", &id)?).await?.map(Node::Decision),
             _ => {
-                let nouns = [AssetId::NOUN, DecisionId::NOUN, FindingId::NOUN, RelationId::NOUN].join(", ");
+                let nouns = [
+                    AssetId::NOUN,
+                    DecisionId::NOUN,
+                    FindingId::NOUN,
+                    InvitationId::NOUN,
+                    TenantId::NOUN,
+                    RelationId::NOUN,
+                    TokenId::NOUN,
+                    UserId::NOUN,
+                ]
+                .join(", ");
                 return Err(Error::field("id", format!("must be written NOUN:UUID, NOUN being one of {nouns}")).into());
             }
         })
