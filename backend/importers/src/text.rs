@@ -60,29 +60,41 @@ const SHORTEST_SECRET: usize = 20;
 
 /// The text with secrets of well-known kinds (API keys, tokens, private keys) replaced by their kind.
 pub(crate) fn redact(text: &str) -> String {
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let bytes = text.as_bytes();
     let mut clean = String::new();
     let mut copied = 0;
     let mut start = 0;
-    for run in text.as_bytes().split_inclusive(|byte| !is_token(byte)) {
-        // Short words, which most are, need no look at the table. All boundaries are ASCII.
-        if run.len() >= SHORTEST_SECRET {
-            let token = &text[start..start + run.len() - usize::from(!run.last().is_some_and(is_token))];
-            let secret = SECRET_PREFIXES.iter().find(|(prefix, min)| token.len() >= *min && token.starts_with(prefix));
-            if let Some((prefix, _)) = secret {
-                clean.extend([&text[copied..start], prefix, "…[redacted]"]);
-                copied = start + token.len();
-            }
+    // `start` is where a word begins. Looking from the end of the shortest secret back skips ordinary words in one step.
+    while let Some(window) = bytes.get(start..start + SHORTEST_SECRET) {
+        if let Some(gap) = window.iter().rposition(|byte| !is_token(*byte)) {
+            start += gap + 1;
+            continue;
         }
-        start += run.len();
+        let end = bytes[start..].iter().position(|byte| !is_token(*byte)).map_or(bytes.len(), |length| start + length);
+        // A word's ends are ASCII, so both are boundaries of characters.
+        let word = &text[start..end];
+        let secret = SECRET_PREFIXES.iter().find(|(prefix, min)| word.len() >= *min && word.starts_with(prefix));
+        if let Some((prefix, _)) = secret {
+            clean.extend([&text[copied..start], prefix, "…[redacted]"]);
+            copied = end;
+        }
+        start = end;
     }
     clean.push_str(&text[copied..]);
     without_private_keys(clean)
 }
 
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
 fn without_private_keys(text: String) -> String {
     const MARK: &str = "PRIVATE KEY-----";
-    let Some(begin) = text.find(MARK).filter(|at| text[..*at].contains("-----BEGIN")) else { return text };
+    let Some(begin) =
+        memchr::memmem::find(text.as_bytes(), MARK.as_bytes()).filter(|at| text[..*at].contains("-----BEGIN"))
+    else {
+        return text;
+    };
     let body = begin + MARK.len();
     let end = text[body..].find("-----END").map_or(text.len(), |end| body + end);
     format!("{}…[redacted]{}", &text[..body], &text[end..])
