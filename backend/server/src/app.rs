@@ -1,6 +1,7 @@
 //! Wires everything; the one place that sees all slices.
 
 use crate::{
+    api::graphql,
     identity, jobs,
     kernel::{
         Clock, Db,
@@ -8,7 +9,7 @@ use crate::{
         tasks::Tasks,
     },
     live::Hub,
-    web::{self, Metrics},
+    web::{self, Metrics, Watchers},
 };
 use anyhow::Context as _;
 use axum::{Router, extract::FromRef};
@@ -33,6 +34,31 @@ pub struct AppState {
     pub live: Hub,
     pub settings: Arc<ServeArgs>,
     pub metrics: Metrics,
+    pub watchers: Watchers,
+    pub schema: graphql::Schema,
+}
+
+#[cfg(test)]
+impl AppState {
+    /// A server's state on a database, with settings as by default.
+    pub fn for_tests(db: Db) -> Self {
+        #[derive(clap::Parser)]
+        struct Cli {
+            #[command(flatten)]
+            settings: ServeArgs,
+        }
+        let tasks = Tasks::default();
+        Self {
+            live: Hub::start(&db, &tasks),
+            clock: Clock::System,
+            settings: Arc::new(<Cli as clap::Parser>::parse_from(["stance"]).settings),
+            metrics: Metrics::detached(),
+            watchers: Watchers::default(),
+            schema: graphql::schema(db.clone()),
+            tasks,
+            db,
+        }
+    }
 }
 
 /// All routes, with everything that happens around them.
@@ -76,6 +102,8 @@ async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: S
         tasks: tasks.clone(),
         settings: Arc::new(args),
         metrics: Metrics::start()?,
+        watchers: Watchers::default(),
+        schema: graphql::schema(db.clone()),
         db,
     };
     tasks.spawn(until(&tasks, state.metrics.clone().keep_small()));

@@ -3,13 +3,17 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use stance::{
     api, app, audit,
+    identity::entry::{self, NewOrganization},
     kernel::{
-        authz,
+        Clock, Error, authz,
         config::{DatabaseArgs, ServeArgs},
         telemetry::{self, LogFormat},
     },
 };
-use std::{io::Write as _, process::ExitCode};
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    process::ExitCode,
+};
 
 /// AI Security Posture Management for your own machines.
 #[derive(Parser)]
@@ -30,6 +34,9 @@ enum Command {
     Worker(DatabaseArgs),
     /// Lay down the database or bring it up to date, and end. Servers and workers do so themselves when they start.
     Migrate(DatabaseArgs),
+    /// What only the operator may do.
+    #[command(subcommand)]
+    Admin(Admin),
     /// Print what is generated from the program.
     Schema {
         #[arg(value_enum)]
@@ -42,6 +49,29 @@ enum Command {
     Healthcheck {
         #[arg(long, default_value = "http://127.0.0.1:8080")]
         server: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum Admin {
+    /// Make an organization with its owner and an API token; beside a running server, too.
+    Bootstrap {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        #[arg(long, value_name = "NAME")]
+        organization: String,
+        /// The owner. An account that exists must give its own password.
+        #[arg(long, value_name = "ADDRESS")]
+        email: String,
+        /// The owner's name; the part of the address before the @ by default.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        name: String,
+        /// Read the owner's password from standard input; an argument would be visible to other users.
+        #[arg(long, required = true)]
+        password_stdin: bool,
+        /// Print {"organizationId", "userId", "apiToken"}.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -82,12 +112,45 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             database.close().await;
             result?;
         }
+        Command::Admin(Admin::Bootstrap { database, organization, email, name, json, .. }) => {
+            let mut password = String::new();
+            BufReader::new(std::io::stdin().take(4096)).read_line(&mut password)?;
+            let password = password.trim_end_matches(['\r', '\n']).to_owned();
+            bootstrap(&database, NewOrganization { organization, email, name, password }, json).await?;
+        }
         Command::Schema { what: Schema::Authorization } => write!(std::io::stdout(), "{}", authz::matrix())?,
         Command::Schema { what: Schema::Graphql } => write!(std::io::stdout(), "{}", api::graphql::sdl())?,
         Command::Audit(AuditCommand::Verify(args)) => return verify_audit(&args).await,
         Command::Healthcheck { server } => return healthcheck(&server).await,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn bootstrap(args: &DatabaseArgs, input: NewOrganization, json: bool) -> anyhow::Result<()> {
+    let database = args.open_beside().await?;
+    let result = async {
+        app::migrate(&database.db).await?;
+        entry::bootstrap(&database.db, &Clock::System, input).await.map_err(readable)
+    }
+    .await;
+    database.close().await;
+    let entry::Bootstrapped { organization, user, api_token } = result?;
+    let mut out = std::io::stdout();
+    if json {
+        let made = serde_json::json!({ "organizationId": organization, "userId": user, "apiToken": api_token });
+        writeln!(out, "{made}")?;
+    } else {
+        writeln!(
+            out,
+            "Organization {organization}\nOwner        {user}\nAPI token    {api_token}\nThe token is shown only now."
+        )?;
+    }
+    Ok(())
+}
+
+/// For the operator, who may read the cause.
+fn readable(error: Error) -> anyhow::Error {
+    anyhow::anyhow!(error.internal_text().unwrap_or(error.public))
 }
 
 async fn verify_audit(args: &DatabaseArgs) -> anyhow::Result<ExitCode> {
@@ -105,7 +168,7 @@ async fn verify_audit(args: &DatabaseArgs) -> anyhow::Result<ExitCode> {
     })
     .await;
     database.close().await;
-    result.map_err(|error| anyhow::anyhow!("{}", error.internal_text().unwrap_or(error.public)))?;
+    result.map_err(readable)?;
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

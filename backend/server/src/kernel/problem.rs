@@ -9,8 +9,9 @@ use axum::{
 use serde_json::json;
 
 impl Kind {
-    /// The problem's title.
-    const fn title(self) -> &'static str {
+    /// What happened, in a few words.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
         match self {
             Self::BadInput => "The input is wrong",
             Self::Unauthenticated => "Sign in or send a token",

@@ -25,6 +25,9 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     hex::encode(&sha256(all)[..8])
 });
 
+/// The style sheets, in the order of their cascade layers.
+pub const STYLES: [&str; 4] = ["css/tokens.css", "css/base.css", "css/components.css", "css/pages.css"];
+
 /// Where a file is found; its address changes with its content, so browsers may keep it for ever.
 #[must_use]
 pub fn url(path: &str) -> String {

@@ -29,6 +29,13 @@ impl Default for Places {
     }
 }
 
+#[cfg(test)]
+impl Places {
+    pub fn take_all(&self) -> tokio::sync::OwnedSemaphorePermit {
+        self.0.clone().try_acquire_many_owned(u32::try_from(REQUESTS).unwrap()).unwrap()
+    }
+}
+
 /// Holds a place while the answer is made, and cuts it off after its time.
 pub async fn limit(State(places): State<Places>, request: Request, next: Next) -> Response {
     let Ok(_place) = places.0.try_acquire() else {

@@ -2,23 +2,36 @@
 
 mod assets;
 pub mod auth;
+mod error_page;
 mod forms;
 mod health;
 mod limits;
+mod live;
 mod metrics;
 mod observe;
+mod pages;
 mod security;
 pub mod session;
+#[cfg(test)]
+mod tests;
 
 use crate::app::AppState;
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use tower_http::compression::CompressionLayer;
 
+pub use error_page::error_page;
+pub use live::Watchers;
 pub use metrics::{Metrics, MetricsError};
 
 /// The routes of this module.
 pub fn router() -> Router<AppState> {
-    Router::new().merge(health::router()).merge(metrics::router()).merge(assets::router()).merge(forms::router())
+    Router::new()
+        .merge(health::router())
+        .merge(metrics::router())
+        .merge(assets::router())
+        .merge(forms::router())
+        .merge(live::router())
+        .fallback(pages::page)
 }
 
 /// Wraps all routes. From the outside in: request line and panics, headers, cross-site requests, limits, compression.

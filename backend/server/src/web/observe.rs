@@ -1,12 +1,13 @@
 //! One log line and one set of figures per request, its id, and the answer when a handler panics.
 
+use super::error_page;
 use crate::kernel::{
-    Clock, Error, Kind,
+    Clock, Error,
     telemetry::{self, RequestId, RequestStats},
 };
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -16,14 +17,17 @@ use tracing::Instrument as _;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The pattern of a page's address, which answers carry as an extension: the router does not know pages one by one.
+#[derive(Clone, Copy)]
+pub struct Route(pub &'static str);
+
 /// The outermost layer. Logs nothing that a caller wrote but the method and the request id, both checked.
 pub async fn observe(State(clock): State<Clock>, mut request: Request, next: Next) -> Response {
     let id = request.headers().get(&REQUEST_ID).and_then(acceptable_id).unwrap_or_else(|| clock.new_id().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = known_method(request.method());
     // The pattern, never the path: a path may hold anything.
-    let route =
-        request.extensions().get::<MatchedPath>().map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
     let wants_html = accepts_html(&request);
 
     let stats = Arc::new(RequestStats::new(id.clone()));
@@ -31,9 +35,11 @@ pub async fn observe(State(clock): State<Clock>, mut request: Request, next: Nex
     let span = tracing::info_span!("request", request_id = %id);
     let work = async {
         let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-        answer.unwrap_or_else(|_| failed(&id, wants_html))
+        answer.unwrap_or_else(|_| failed(wants_html))
     };
     let mut response = telemetry::measured(stats.clone(), work).instrument(span.clone()).await;
+    let page = response.extensions().get::<Route>().map(|route| route.0);
+    let route = page.or(matched.as_ref().map(MatchedPath::as_str)).unwrap_or("-").to_owned();
     let duration = started.elapsed();
     let status = response.status().as_u16();
 
@@ -87,19 +93,10 @@ fn accepts_html(request: &Request) -> bool {
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// The answer when a handler panicked. It must not need anything that may have failed.
-fn failed(id: &str, html: bool) -> Response {
-    let title = "Something went wrong on the server";
-    let detail = "The request id leads to the details in its log.";
-    if html {
-        let page = format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\
-             <h1>{title}</h1><p>{detail}</p><p>Request {id}</p><p><a href=\"/\">Back to the overview</a></p></html>"
-        );
-        (StatusCode::INTERNAL_SERVER_ERROR, axum::response::Html(page)).into_response()
-    } else {
-        Error::new(Kind::Internal, detail).into_response()
-    }
+/// The answer when a handler panicked.
+fn failed(html: bool) -> Response {
+    let error = Error::internal("a panic");
+    if html { error_page(&error) } else { error.into_response() }
 }
 
 #[cfg(test)]
