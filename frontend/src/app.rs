@@ -130,9 +130,16 @@ pub fn App() -> impl IntoView {
     provide_meta_context();
     state::provide_app();
     view! {
-        <Title formatter=|title: String| if title.is_empty() { "Stance".to_owned() } else { format!("{title} · Stance") }/>
+        <Title formatter=document_title/>
         <Router>{root()}</Router>
     }
+}
+
+/// The title of the document. leptos_meta 0.8 puts it into the server's HTML as it is, and titles come from reports: so it is
+/// escaped here, on the server only, since the browser sets it as text.
+fn document_title(title: String) -> String {
+    let title = if cfg!(feature = "ssr") { crate::components::escape(&title) } else { title };
+    if title.is_empty() { "Stance".to_owned() } else { format!("{title} · Stance") }
 }
 
 fn root() -> AnyView {

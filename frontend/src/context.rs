@@ -69,11 +69,11 @@ pub struct Assets {
 impl Default for Assets {
     fn default() -> Self {
         Self {
-            stylesheets: ["tokens", "base", "components", "pages"].map(|name| format!("/assets/css/{name}.css")).into(),
-            font: "/assets/fonts/inter-latin-wght-normal.woff2".into(),
-            icon: "/assets/icon.svg".into(),
-            script: "/pkg/stance_frontend.js".into(),
-            wasm: "/pkg/stance_frontend_bg.wasm".into(),
+            stylesheets: ["tokens", "base", "components", "pages"].map(|name| format!("/css/{name}.css")).into(),
+            font: "/fonts/inter-latin-wght-normal.woff2".into(),
+            icon: "/icon.svg".into(),
+            script: "/pkg/stance.js".into(),
+            wasm: "/pkg/stance_bg.wasm".into(),
         }
     }
 }

@@ -76,3 +76,9 @@ pub fn describe(_: &File) -> (String, String) {
 }
 /// See the browser's function of the same name.
 pub fn upload(_: &File, _: impl Fn(UploadEvent) + 'static) {}
+/// See the browser's function of the same name.
+pub fn copy_link(_: &str) {}
+/// See the browser's function of the same name.
+pub fn open_row(_: &ev::MouseEvent) {}
+/// See the browser's function of the same name.
+pub fn reset(_: &ev::SubmitEvent) {}

@@ -95,6 +95,11 @@ pub fn copy(text: &str) {
     });
 }
 
+/// Copies the full address of a page of this server.
+pub fn copy_link(path: &str) {
+    copy(&format!("{}{path}", window().location().origin().unwrap_or_default()));
+}
+
 fn find(selector: &str) -> Option<Element> {
     document().query_selector(selector).ok().flatten()
 }
@@ -111,6 +116,27 @@ pub fn focus(selector: &'static str) {
             let _ = element.focus();
         }
     });
+}
+
+/// As [`focus`], when the element comes with data that is still on its way.
+pub fn focus_soon(selector: &'static str) {
+    fn attempt(selector: &'static str, left: u8) {
+        match find(selector).and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
+            Some(element) => {
+                let _ = element.focus();
+            }
+            None if left > 0 => later(50, move || attempt(selector, left - 1)),
+            None => {}
+        }
+    }
+    request_animation_frame(move || attempt(selector, 20));
+}
+
+/// Clicks the first element that matches.
+pub fn click(selector: &str) {
+    if let Some(element) = find(selector).and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
+        element.click();
+    }
 }
 
 /// Opens or closes the first `details` that matches and moves the focus into it.
@@ -167,6 +193,24 @@ fn form_of(event: &ev::SubmitEvent) -> Option<HtmlFormElement> {
 #[must_use]
 pub fn form(event: &ev::SubmitEvent) -> Params {
     form_of(event).map(|form| values(&form)).unwrap_or_default()
+}
+
+/// Empties the form that an event comes from.
+pub fn reset(event: &ev::SubmitEvent) {
+    if let Some(form) = form_of(event) {
+        form.reset();
+    }
+}
+
+/// A click on a row opens it, unless it was meant for something in the row.
+pub fn open_row(event: &ev::MouseEvent) {
+    let Some(target) = event.target().and_then(|t| t.dyn_into::<Element>().ok()) else { return };
+    if target.closest("a, button, input, label").ok().flatten().is_some() {
+        return;
+    }
+    if let Some(Ok(Some(link))) = target.closest("tr").ok().flatten().map(|row| row.query_selector("a[data-open]")) {
+        link.unchecked_into::<HtmlElement>().click();
+    }
 }
 
 fn boxes() -> Vec<HtmlInputElement> {

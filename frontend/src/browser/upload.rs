@@ -5,7 +5,8 @@ use std::rc::Rc;
 use leptos::ev;
 use serde::Deserialize;
 use wasm_bindgen::{JsCast, closure::Closure};
-use web_sys::{File, FileList, HtmlInputElement, ProgressEvent, XmlHttpRequest};
+pub use web_sys::File;
+use web_sys::{FileList, HtmlInputElement, ProgressEvent, XmlHttpRequest};
 
 use super::UploadEvent;
 use crate::{format, url::encode};

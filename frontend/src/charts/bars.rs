@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use leptos::prelude::AnyView;
 
-use super::{escape, figure, float, hidden_table, short};
-use crate::format;
+use super::{figure, float, hidden_table, short};
+use crate::{components::escape, format};
 
 /// Findings of a day.
 #[derive(Clone, Copy, Debug)]

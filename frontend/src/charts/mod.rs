@@ -16,14 +16,11 @@ pub use trend::{TrendPoint, trend};
 
 use leptos::prelude::*;
 
+use crate::components::escape;
+
 /// A chart as a view.
 fn figure(markup: String) -> AnyView {
     view! { <figure inner_html=markup></figure> }.into_any()
-}
-
-/// Text for markup and for attributes in double quotes.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Two decimals at most: enough for a drawing of 100 units.

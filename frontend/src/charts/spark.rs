@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use stance_shared::Grade;
 
-use super::{escape, float, short};
+use super::{float, short};
 
 /// Risk over days as a line with its last point in the colour of its grade. Unknown days are left out.
 pub fn spark(risks: &[Option<f64>], name: &str) -> AnyView {
@@ -20,6 +20,6 @@ pub fn spark(risks: &[Option<f64>], name: &str) -> AnyView {
         .collect();
     let end = if values.len() > 1 { "100" } else { "0" };
     let inner = format!("<path class=\"ln2\" d=\"{path}\"/><path class=\"dot\" d=\"M{end} {}h0\"/>", y(last));
-    let label = escape(&format!("{name}, {} days, now {last:.0}", risks.len()));
+    let label = format!("{name}, {} days, now {last:.0}", risks.len());
     view! { <svg class="spark" viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label=label data-grade=Grade::of(last).as_str() inner_html=inner></svg> }.into_any()
 }

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use leptos::prelude::AnyView;
 use stance_shared::Grade;
 
-use super::{escape, figure, float, hidden_table, short};
-use crate::format;
+use super::{figure, float, hidden_table, short};
+use crate::{components::escape, format};
 
 /// Risk of a day.
 #[derive(Clone, Copy, Debug)]

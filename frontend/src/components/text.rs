@@ -31,6 +31,12 @@ pub fn clean(text: &str) -> String {
     })
 }
 
+/// Text for markup and for attributes in double quotes.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 /// Text from outside, isolated from the direction of its surroundings, hidden characters shown as code points.
 pub fn text(text: &str) -> AnyView {
     if !text.contains(is_hidden) {

@@ -105,7 +105,11 @@ operations! {
     ReportDetail in "src/gql/report_detail.graphql";
     /// How far a report is.
     ReportProgress in "src/gql/report_progress.graphql";
-    /// Members, invitations and roles.
+    /// Members that work can be given to.
+    People in "src/gql/people.graphql";
+    /// Invitations that wait.
+    Invitations in "src/gql/invitations.graphql";
+    /// Members and roles.
     Members in "src/gql/members.graphql";
     /// Invites a person.
     InviteMember in "src/gql/invite_member.graphql";
@@ -137,6 +141,8 @@ operations! {
     RedriveDeadLetter in "src/gql/redrive_dead_letter.graphql";
     /// A page of the audit log.
     AuditLog in "src/gql/audit_log.graphql";
+    /// Whether the audit log's chain holds.
+    AuditVerification in "src/gql/audit_verification.graphql";
     /// Pages, assets and findings for the command palette.
     Search in "src/gql/search.graphql";
 }

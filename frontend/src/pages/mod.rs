@@ -1,18 +1,54 @@
 //! The pages, one module each.
 
+mod asset;
+mod audit;
+mod findings;
+mod imports;
+mod inventory;
+mod overview;
 mod public;
+mod report;
+mod settings;
 
 use leptos::prelude::*;
 
-use crate::{app::Page, layout, load::set_status};
+use crate::{
+    app::Page,
+    browser, layout,
+    load::set_status,
+    state::{self, News},
+};
 
 pub use public::public;
 
 /// A page inside the frame.
 pub fn page(page: &Page) -> AnyView {
-    match page {
-        _ => not_found(),
+    match page.clone() {
+        Page::Overview => overview::overview(),
+        Page::Findings => findings::findings(),
+        Page::Finding(id) => findings::finding(id),
+        Page::Inventory => inventory::inventory(),
+        Page::Asset(id) => asset::asset(id),
+        Page::Imports => imports::imports(),
+        Page::Report(id) => report::report(id),
+        Page::Settings(setting) => settings::settings(setting),
+        Page::Audit => audit::audit(),
+        Page::SignIn | Page::Setup | Page::Invitation(_) | Page::NotFound => not_found(),
     }
+}
+
+/// Loads the page's data anew when live events matter to it, once for all events of a second and a half.
+fn reload_on(matters: fn(News) -> bool) {
+    let news = state::app().news;
+    Effect::new(move || {
+        if matters(news.get()) {
+            browser::later(1500, move || {
+                if matters(news.get_untracked()) {
+                    state::refresh();
+                }
+            });
+        }
+    });
 }
 
 /// Nothing is at this address, or nothing that the reader may see: both look the same.

@@ -1,0 +1,10 @@
+//! The list of findings with its drawer, and the page of one finding.
+
+mod bulk;
+mod decide;
+mod detail;
+mod filter;
+mod list;
+
+pub use detail::finding;
+pub use list::findings;
