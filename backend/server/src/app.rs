@@ -1,7 +1,11 @@
 //! Wires everything; the one place that sees all slices.
 
 use crate::{
+<<<<<<< HEAD
     api::graphql,
+=======
+    api::rest,
+>>>>>>> 9bf4200 (Reports over REST; jobs run in server and worker)
     identity, jobs,
     kernel::{
         Clock, Db,
@@ -19,7 +23,7 @@ use tokio::{net::TcpListener, signal::unix, time::timeout};
 /// Connections of a server; requests wait for one at most ten seconds.
 const SERVER_CONNECTIONS: u32 = 24;
 /// Connections of a process that only works.
-const WORKER_CONNECTIONS: u32 = 12;
+const WORKER_CONNECTIONS: u32 = 16;
 /// How long open requests may go on once shutdown began; streams end at once.
 const DRAIN: Duration = Duration::from_secs(4);
 /// How long background tasks may take beyond that.
@@ -64,7 +68,7 @@ impl AppState {
 /// All routes, with everything that happens around them.
 #[must_use]
 pub fn router(state: AppState) -> Router {
-    web::around(&state, web::router()).with_state(state)
+    web::around(&state, web::router().merge(rest::reports::router())).with_state(state)
 }
 
 /// Lays down the database, or brings it up to date. Any number of processes may do so at once.
@@ -108,6 +112,9 @@ async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: S
     };
     tasks.spawn(until(&tasks, state.metrics.clone().keep_small()));
     tasks.spawn(until(&tasks, identity::sessions::keep_small(state.db.clone(), state.clock.clone())));
+    if !state.settings.no_worker {
+        jobs::start(&state.db, &state.clock, &tasks);
+    }
     let address = listener.local_addr()?;
     let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(tasks.stopping().cancelled_owned());
@@ -137,6 +144,7 @@ pub async fn work(args: &DatabaseArgs) -> anyhow::Result<()> {
     let database = args.open(WORKER_CONNECTIONS).await?;
     migrate(&database.db).await?;
     let tasks = Tasks::default();
+    jobs::start(&database.db, &Clock::System, &tasks);
     tracing::info!("Stance works on jobs");
     signals.any().await;
     tracing::info!("shutting down");

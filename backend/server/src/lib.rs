@@ -5,6 +5,7 @@ pub mod app;
 pub mod audit;
 pub mod findings;
 pub mod identity;
+pub mod imports;
 pub mod inventory;
 pub mod jobs;
 pub mod kernel;

@@ -1,8 +1,8 @@
 //! Jobs that failed for good, and driving them again.
 
-use super::{Envelope, queue};
+use super::{Envelope, Job, queue};
 use crate::{
-    audit,
+    audit, imports,
     kernel::{Ctx, Db, Error, Permission, Result, TenantTx},
 };
 use chrono::{DateTime, Utc};
@@ -78,6 +78,9 @@ pub async fn redrive(db: &Db, ctx: &Ctx, id: DeadLetterId) -> Result<bool> {
     let mut envelope: Envelope = serde_json::from_value(letter.payload).map_err(Error::internal)?;
     envelope.attempt = 0;
     envelope.request_id.clone_from(&ctx.request_id);
+    if let Job::ImportReport { report } = envelope.job {
+        imports::reopen(&mut tx, report).await?;
+    }
     queue::push(tx.conn(), &envelope, Duration::ZERO).await?;
     sqlx::query!(
         "update dead_letter set redriven_at = $3 where tenant_id = $1 and id = $2",

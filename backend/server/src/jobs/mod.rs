@@ -12,6 +12,7 @@
 //! Slices call [`Queue`] only; [`runner`] and [`sweep`] are started by `app`.
 
 mod dead_letters;
+mod dispatch;
 mod queue;
 pub mod runner;
 mod setup;
@@ -20,17 +21,32 @@ pub mod sweep;
 mod tests;
 
 pub use dead_letters::{DeadLetter, list as dead_letters, redrive};
+pub use dispatch::Dispatch;
 pub use queue::Queue;
 pub use setup::migrate;
 
-use crate::kernel::{Actor, Clock, Ctx, Role};
+use crate::kernel::{Actor, Clock, Ctx, Db, Role, tasks::Tasks};
 use serde::{Deserialize, Serialize};
 use stance_shared::{ReportId, TenantId};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// A worker that gave no sign of life for this long is taken for dead.
 pub const DEAD_AFTER: Duration = Duration::from_secs(10);
+
+/// Starts this process's workers and its sweep; they end when `tasks` is told to stop.
+pub fn start(db: &Db, clock: &Clock, tasks: &Tasks) {
+    let runner = runner::Runner {
+        db: db.clone(),
+        clock: clock.clone(),
+        handler: Arc::new(Dispatch),
+        stopping: tasks.stopping(),
+    };
+    // Imports are bound by the processor and the database; more at once would only take each other's turn.
+    tasks.spawn(runner.clone().run("imports", 2));
+    tasks.spawn(runner.run("short", 4));
+    tasks.spawn(sweep::run(db.clone(), clock.clone(), tasks.stopping()));
+}
 
 /// Something to do later, in one tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::{Envelope, Job, queue};
 use crate::kernel::{Actor, Clock, Db, Result, SystemTx, db::SystemReason};
-use chrono::Duration as Days;
+use chrono::Duration as Span;
 use stance_shared::{ReportId, TenantId};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -99,7 +99,7 @@ async fn dirty_scores(tx: &mut SystemTx, clock: &Clock) -> Result<Vec<(TenantId,
         "select distinct d.tenant_id from score_dirty d where d.since < $1",
         without_job!("recompute_risk", "d.tenant_id")
     ))
-    .bind(clock.now() - Days::seconds(5))
+    .bind(clock.now() - Span::seconds(5))
     .fetch_all(tx.conn())
     .await?;
     Ok(rows.into_iter().map(|tenant| (TenantId(tenant), Job::RecomputeRisk)).collect())
@@ -119,7 +119,9 @@ async fn missing_snapshots(tx: &mut SystemTx, clock: &Clock) -> Result<Vec<(Tena
 
 async fn due_decisions(tx: &mut SystemTx, clock: &Clock) -> Result<Vec<(TenantId, Job)>> {
     let rows: Vec<Uuid> = sqlx::query_scalar(concat!(
-        "select distinct d.tenant_id from decision d where d.expires_at <= $1 and d.undone_at is null",
+        "select distinct d.tenant_id from decision d
+         join finding f on f.tenant_id = d.tenant_id and f.id = d.finding_id and f.decision_id = d.id
+         where d.expires_at <= $1 and d.undone_at is null",
         without_job!("expire_decisions", "d.tenant_id")
     ))
     .bind(clock.now())
@@ -145,11 +147,11 @@ async fn tidy(tx: &mut SystemTx, clock: &Clock) -> Result<()> {
     sqlx::query!("delete from session where expires_at < $1", now).execute(tx.conn()).await?;
     sqlx::query!(
         "delete from report_body b using report r where r.tenant_id = b.tenant_id and r.id = b.report_id and r.finished_at < $1",
-        now - Days::days(BODY_DAYS)
+        now - Span::days(BODY_DAYS)
     )
     .execute(tx.conn())
     .await?;
-    sqlx::query!("delete from report where length(sha256) = 0 and created_at < $1", now - Days::days(1))
+    sqlx::query!("delete from report where length(sha256) = 0 and created_at < $1", now - Span::hours(2))
         .execute(tx.conn())
         .await?;
     Ok(())

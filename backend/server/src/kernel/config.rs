@@ -32,6 +32,9 @@ pub struct ServeArgs {
     /// Leave jobs to other processes (`stance worker`).
     #[arg(long, env = "STANCE_NO_WORKER")]
     pub no_worker: bool,
+    /// The largest report that may be uploaded, in bytes as they are sent.
+    #[arg(long, value_name = "BYTES", env = "STANCE_MAX_REPORT_BYTES", default_value_t = 2 << 30)]
+    pub max_report_bytes: u64,
     /// Who may read /metrics from other machines: the bearer token that they send. Without it only this machine may.
     #[arg(long, value_name = "TOKEN", env = "STANCE_METRICS_TOKEN", hide_env_values = true)]
     pub metrics_token: Option<String>,

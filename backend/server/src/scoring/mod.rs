@@ -4,6 +4,7 @@
 //! `finding.risk`. Whoever changes something that a figure depends on calls [`mark_dirty`] in the same transaction; a job
 //! computes anew what is marked, once for however many changes. The formula is `stance_engine::risk`.
 
+pub mod jobs;
 mod service;
 
 pub use service::mark_dirty;

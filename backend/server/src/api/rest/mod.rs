@@ -5,3 +5,4 @@
 //! `kernel::Result<impl IntoResponse>`; then a line `.routes(routes!(handler))` in `routes`, which serves and documents it.
 
 pub mod extract;
+pub mod reports;

@@ -1,0 +1,238 @@
+//! The job that imports a report. Runs until done or not at all, see the module's invariants.
+
+use super::{
+    domain::{ReportError, default_kind},
+    merge::{self, Merged},
+    repo,
+    source::Pieces,
+    stage::{self, Staged, Stager},
+};
+use crate::{
+    audit, inventory,
+    jobs::{Job, Outcome, Queue},
+    kernel::{Ctx, Db, Error, Permission, Result, TenantTx},
+    live::{self, Topic},
+    scoring,
+};
+use stance_importers::{GapRecord, Hints, ImportError, Importer, RunInfo, SNIFF_BYTES, Source as _};
+use stance_shared::{ReportId, ReportStatus};
+use std::{
+    io::Read as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+/// How often progress is written.
+const PROGRESS: Duration = Duration::from_millis(500);
+/// Buffers between the parser and the connection.
+const BUFFERS: usize = 4;
+
+/// Imports a report, when it is its turn.
+///
+/// # Errors
+/// When the database fails: the job is tried again. A report that is broken is no error here, it is `FAILED`.
+pub async fn import(db: &Db, ctx: &Ctx, id: ReportId) -> Result<Outcome> {
+    let mut tx = db.begin(ctx, Permission::ReportImport).await?;
+    // Whoever has the turn, or imports an older report, starts this one when it is done.
+    if !repo::take_turn(&mut tx).await? || repo::next(&mut tx).await? != Some(id) {
+        return Ok(Outcome::Done);
+    }
+    let import = Import { db, ctx, id, read: Arc::default() };
+    match import.run(tx).await? {
+        Ok(()) => {}
+        Err(broken) => {
+            let mut tx = db.begin(ctx, Permission::ReportImport).await?;
+            fail(&mut tx, id, &ReportError::from(&broken)).await?;
+            tx.commit().await?;
+        }
+    }
+    // After the commit: a report that came too late for this look saw this one finished and went on by itself.
+    let mut tx = db.begin(ctx, Permission::ReportImport).await?;
+    start_next(&mut tx).await?;
+    tx.commit().await?;
+    Ok(Outcome::Done)
+}
+
+/// Nobody will try again: the report has failed, and the next one has its turn.
+///
+/// # Errors
+/// When the database fails.
+pub async fn gave_up(tx: &mut TenantTx, id: ReportId, error: &str) -> Result<()> {
+    fail(tx, id, &ReportError::new("INTERNAL", error, None)).await?;
+    start_next(tx).await
+}
+
+async fn start_next(tx: &mut TenantTx) -> Result<()> {
+    match repo::next(tx).await? {
+        Some(report) => Queue::enqueue(tx, Job::ImportReport { report }).await,
+        None => Ok(()),
+    }
+}
+
+async fn fail(tx: &mut TenantTx, id: ReportId, error: &ReportError) -> Result<()> {
+    repo::fail(tx, id, error).await?;
+    let detail = serde_json::json!({ "code": error.code });
+    let target_id = id.to_string();
+    audit::record(tx, audit::Entry { action: "report.failed", target_kind: "report", target_id, detail }).await?;
+    live::notify(tx, Topic::Report, id.0).await
+}
+
+struct Import<'a> {
+    db: &'a Db,
+    ctx: &'a Ctx,
+    id: ReportId,
+    read: Arc<AtomicU64>,
+}
+
+/// What the parser gives at the end.
+struct Parsed {
+    info: RunInfo,
+    staged: Staged,
+}
+
+impl Import<'_> {
+    /// Everything in the one transaction. The inner error is the report's fault.
+    async fn run(&self, mut tx: TenantTx) -> Result<Result<(), ImportError>> {
+        let task = repo::task(&mut tx, self.id).await?;
+        self.progress(ReportStatus::Staging, "").await?;
+        // Ends the parser's thread when this future is dropped.
+        let cancelled = CancellationToken::new();
+        let _guard = cancelled.clone().drop_guard();
+        let pieces = Pieces {
+            db: self.db.clone(),
+            ctx: self.ctx.clone(),
+            report: self.id,
+            runtime: Handle::current(),
+            read: self.read.clone(),
+            cancelled,
+        };
+        let requested = task.requested_format;
+        let detected = spawn_blocking(move || {
+            let importer = detect(&pieces, &requested);
+            (pieces, importer)
+        });
+        let (pieces, importer) = detected.await.map_err(Error::internal)?;
+        let importer = match importer {
+            Ok(importer) => importer,
+            Err(broken) => return Ok(Err(broken)),
+        };
+        let hints = Hints { asset: asset(&mut tx, task.asset_hint, importer).await?, filename: task.filename };
+        let parsed = match self.stage(&mut tx, importer, hints, pieces).await? {
+            Ok(parsed) => parsed,
+            Err(broken) => return Ok(Err(broken)),
+        };
+        self.progress(ReportStatus::Merging, importer.format()).await?;
+        self.finish(tx, importer, parsed).await?;
+        Ok(Ok(()))
+    }
+
+    /// Parses on a thread of its own while its rows are copied into `stage`.
+    async fn stage(
+        &self,
+        tx: &mut TenantTx,
+        importer: &'static dyn Importer,
+        hints: Hints,
+        pieces: Pieces,
+    ) -> Result<Result<Parsed, ImportError>> {
+        // Compiling a plan costs more than it saves here; the sorts and joins of a large merge fit into memory.
+        sqlx::raw_sql("set local jit = off; set local work_mem = '64MB'").execute(tx.conn()).await?;
+        sqlx::query(stage::CREATE).execute(tx.conn()).await?;
+        let (sender, mut buffers) = mpsc::channel(BUFFERS);
+        let clock = self.ctx.clock.clone();
+        let parser = spawn_blocking(move || parse(importer, &hints, &pieces, Stager::new(sender, clock)));
+        let mut copy = tx.conn().copy_in_raw(stage::COPY).await?;
+        let mut ticks = tokio::time::interval(PROGRESS);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                _ = ticks.tick() => self.progress(ReportStatus::Staging, importer.format()).await?,
+                buffer = buffers.recv() => match buffer {
+                    Some(buffer) => { copy.send(buffer).await?; }
+                    None => break,
+                },
+            }
+        }
+        match parser.await.map_err(Error::internal)? {
+            Ok(parsed) => {
+                copy.finish().await?;
+                sqlx::raw_sql("analyze stage").execute(tx.conn()).await?;
+                Ok(Ok(parsed))
+            }
+            Err(broken) => {
+                copy.abort("the report is broken").await?;
+                Ok(Err(broken))
+            }
+        }
+    }
+
+    async fn finish(&self, mut tx: TenantTx, importer: &dyn Importer, parsed: Parsed) -> Result<()> {
+        let Parsed { info, mut staged } = parsed;
+        let named: String = stage::clean(info.tool.trim()).chars().take(200).collect();
+        let tool = if named.is_empty() { importer.format() } else { &named };
+        let version: String = stage::clean(&info.tool_version).chars().take(200).collect();
+        if staged.findings == 0 && staged.gap_count == 0 {
+            let reason = "The report is valid and holds no findings.".to_owned();
+            staged.gaps.push(GapRecord { class: "empty-report".to_owned(), subject: String::new(), reason });
+            staged.gap_count = 1;
+        }
+        let Merged { counts, assets, changed } = merge::merge(&mut tx, self.id, tool, &info, &staged).await?;
+        repo::done(&mut tx, self.id, (tool, &version), counts, &staged.gaps, staged.gap_count).await?;
+        scoring::mark_dirty(&mut tx, &assets).await?;
+        let detail = serde_json::json!({ "tool": tool, "format": importer.format(), "counts": counts });
+        let target_id = self.id.to_string();
+        audit::record(&mut tx, audit::Entry { action: "report.imported", target_kind: "report", target_id, detail }).await?;
+        live::notify(&mut tx, Topic::Report, self.id.0).await?;
+        for finding in changed {
+            live::notify(&mut tx, Topic::Finding, finding).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Says where the import is, in a transaction of its own.
+    async fn progress(&self, status: ReportStatus, format: &str) -> Result<()> {
+        let read = i64::try_from(self.read.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+        let mut tx = self.db.begin(self.ctx, Permission::ReportImport).await?;
+        repo::progress(&mut tx, self.id, status, format, read).await?;
+        live::notify(&mut tx, Topic::Report, self.id.0).await?;
+        tx.commit().await
+    }
+}
+
+fn detect(pieces: &Pieces, requested: &str) -> Result<&'static dyn Importer, ImportError> {
+    let mut head = Vec::new();
+    pieces.open()?.take(SNIFF_BYTES as u64).read_to_end(&mut head)?;
+    stance_importers::detect(&head, Some(requested))
+}
+
+fn parse(
+    importer: &dyn Importer,
+    hints: &Hints,
+    pieces: &Pieces,
+    mut stager: Stager,
+) -> Result<Parsed, ImportError> {
+    let info = importer.read(pieces, hints, &mut stager)?;
+    for asset in &info.assessed {
+        stager.asset(asset)?;
+    }
+    let staged = stager.finish()?;
+    Ok(Parsed { info, staged })
+}
+
+/// The asset that the uploader named: `KIND:key`, or a key that the inventory knows, or a new one of the tool's usual kind.
+async fn asset(
+    tx: &mut TenantTx,
+    hint: Option<String>,
+    importer: &dyn Importer,
+) -> Result<Option<stance_importers::AssetRef>> {
+    let Some(hint) = hint else { return Ok(None) };
+    if let Some(known) = repo::asset_by_key(tx, &hint).await? {
+        return Ok(Some(known));
+    }
+    inventory::parse_ref("asset", &hint, default_kind(importer)).map(Some)
+}

@@ -1,0 +1,36 @@
+//! Which slice does which job.
+
+use super::{Job, Outcome, runner::Handle};
+use crate::{
+    findings, imports,
+    kernel::{Ctx, Db, Result, TenantTx},
+    scoring,
+};
+use async_trait::async_trait;
+
+/// The product's handlers.
+#[derive(Clone, Debug, Default)]
+pub struct Dispatch;
+
+#[async_trait]
+impl Handle for Dispatch {
+    async fn run(&self, db: &Db, ctx: &Ctx, job: &Job) -> Result<Outcome> {
+        match job {
+            Job::ImportReport { report } => imports::jobs::import(db, ctx, *report).await,
+            Job::RecomputeRisk => scoring::jobs::recompute(db, ctx).await,
+            Job::DailySnapshot => scoring::jobs::daily_snapshot(db, ctx).await,
+            Job::ExpireDecisions => {
+                // A batch at a time, each a transaction of its own.
+                while findings::expire_due(db, ctx).await? > 0 {}
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    async fn gave_up(&self, tx: &mut TenantTx, job: &Job, error: &str) -> Result<()> {
+        match job {
+            Job::ImportReport { report } => imports::jobs::gave_up(tx, *report, error).await,
+            _ => Ok(()),
+        }
+    }
+}
