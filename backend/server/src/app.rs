@@ -1,11 +1,7 @@
 //! Wires everything; the one place that sees all slices.
 
 use crate::{
-<<<<<<< HEAD
-    api::graphql,
-=======
-    api::rest,
->>>>>>> 9bf4200 (Reports over REST; jobs run in server and worker)
+    api::{graphql, rest},
     identity, jobs,
     kernel::{
         Clock, Db,

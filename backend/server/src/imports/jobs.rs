@@ -186,7 +186,8 @@ impl Import<'_> {
         scoring::mark_dirty(&mut tx, &assets).await?;
         let detail = serde_json::json!({ "tool": tool, "format": importer.format(), "counts": counts });
         let target_id = self.id.to_string();
-        audit::record(&mut tx, audit::Entry { action: "report.imported", target_kind: "report", target_id, detail }).await?;
+        audit::record(&mut tx, audit::Entry { action: "report.imported", target_kind: "report", target_id, detail })
+            .await?;
         live::notify(&mut tx, Topic::Report, self.id.0).await?;
         for finding in changed {
             live::notify(&mut tx, Topic::Finding, finding).await?;
@@ -210,12 +211,7 @@ fn detect(pieces: &Pieces, requested: &str) -> Result<&'static dyn Importer, Imp
     stance_importers::detect(&head, Some(requested))
 }
 
-fn parse(
-    importer: &dyn Importer,
-    hints: &Hints,
-    pieces: &Pieces,
-    mut stager: Stager,
-) -> Result<Parsed, ImportError> {
+fn parse(importer: &dyn Importer, hints: &Hints, pieces: &Pieces, mut stager: Stager) -> Result<Parsed, ImportError> {
     let info = importer.read(pieces, hints, &mut stager)?;
     for asset in &info.assessed {
         stager.asset(asset)?;

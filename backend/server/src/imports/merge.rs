@@ -120,13 +120,7 @@ async fn relations(
 }
 
 /// Makes `target`, with a scan for each asset that was assessed or found fault with.
-async fn scans(
-    tx: &mut TenantTx,
-    run: &Run<'_>,
-    info: &RunInfo,
-    assets: &[Uuid],
-    assessed: &[Uuid],
-) -> Result<()> {
+async fn scans(tx: &mut TenantTx, run: &Run<'_>, info: &RunInfo, assets: &[Uuid], assessed: &[Uuid]) -> Result<()> {
     sqlx::query(
         "create temporary table target (no int4 primary key, asset_id uuid not null, factor float8 not null, scan_id uuid)
          on commit drop",

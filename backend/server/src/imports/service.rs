@@ -45,7 +45,8 @@ where
             return repeated(limits, id, &digest, body).await;
         }
     }
-    let mut receipt = Receipt { db, ctx, upload: &upload, limits, id: ReportId(ctx.new_id()), begun: false, written: 0 };
+    let mut receipt =
+        Receipt { db, ctx, upload: &upload, limits, id: ReportId(ctx.new_id()), begun: false, written: 0 };
     let result = receipt.receive(body).await;
     if result.is_err() && receipt.begun {
         let mut tx = db.begin(ctx, Permission::ReportImport).await?;
@@ -151,9 +152,11 @@ impl Receipt<'_> {
         let mut tx = self.write(pieces).await?;
         repo::uploaded(&mut tx, self.id, i64::try_from(bytes).unwrap_or(i64::MAX), &digest).await?;
         Queue::enqueue(&mut tx, Job::ImportReport { report: self.id }).await?;
-        let detail = serde_json::json!({ "bytes": bytes, "sha256": hex::encode(digest), "filename": self.upload.filename });
+        let detail =
+            serde_json::json!({ "bytes": bytes, "sha256": hex::encode(digest), "filename": self.upload.filename });
         let target_id = self.id.to_string();
-        audit::record(&mut tx, audit::Entry { action: "report.uploaded", target_kind: "report", target_id, detail }).await?;
+        audit::record(&mut tx, audit::Entry { action: "report.uploaded", target_kind: "report", target_id, detail })
+            .await?;
         live::notify(&mut tx, Topic::Report, self.id.0).await?;
         tx.commit().await?;
         Ok(self.id)

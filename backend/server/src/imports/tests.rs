@@ -130,8 +130,14 @@ impl Bench {
 async fn the_same_findings_again_change_nothing_in_whatever_order(pool: PgPool) {
     let bench = Bench::new(pool).await;
     // Two are the same but for their line, two are the same in everything.
-    let mut hits =
-        vec![hit("a", 1, "x"), hit("b", 2, "x"), hit("dup", 30, "x"), hit("dup", 7, "x"), hit("dup", 7, "x"), hit("e", 1, "y")];
+    let mut hits = vec![
+        hit("a", 1, "x"),
+        hit("b", 2, "x"),
+        hit("dup", 30, "x"),
+        hit("dup", 7, "x"),
+        hit("dup", 7, "x"),
+        hit("e", 1, "y"),
+    ];
     assert_eq!(bench.counts("m", sarif("lint", "", &hits)).await, [6, 0, 0, 0, 0]);
     let before = bench.state().await;
     assert_eq!(bench.counts("m", sarif("lint", "", &hits)).await, [0, 0, 0, 0, 6]);
@@ -151,9 +157,9 @@ async fn a_changed_report_is_new_updated_reopened_resolved_and_unchanged(pool: P
     assert_eq!(bench.counts("m", sarif("lint", "", &first[..3])).await, [0, 0, 0, 1, 3]);
     let second = [hit("same", 1, "x"), hit("moved", 2, "x"), hit("flaky", 1, "x"), hit("fresh", 1, "x")];
     assert_eq!(bench.counts("m", sarif("lint", "", &second)).await, [1, 1, 1, 1, 1]);
-    let words = |list: &[(&str, &str)]| list.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect::<Vec<(String, String)>>();
-    let expected =
-        [("fixed", "RESOLVED"), ("flaky", "OPEN"), ("fresh", "OPEN"), ("moved", "OPEN"), ("same", "OPEN")];
+    let words =
+        |list: &[(&str, &str)]| list.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect::<Vec<(String, String)>>();
+    let expected = [("fixed", "RESOLVED"), ("flaky", "OPEN"), ("fresh", "OPEN"), ("moved", "OPEN"), ("same", "OPEN")];
     assert_eq!(bench.statuses().await, words(&expected));
     let events: Vec<(String, String)> = sqlx::query_as(
         "select f.rule, e.kind from finding_event e join finding f on f.id = e.finding_id order by e.at, f.rule, e.kind",
@@ -192,8 +198,10 @@ async fn a_persons_decision_survives_whatever_a_report_says(pool: PgPool) {
         bench.import("m", sarif("lint", "", body)).await;
         assert_eq!(bench.statuses().await, decided(status));
     }
-    let imported: i64 =
-        sqlx::query_scalar("select count(*) from decision where origin is not null").fetch_one(&bench.pool).await.unwrap();
+    let imported: i64 = sqlx::query_scalar("select count(*) from decision where origin is not null")
+        .fetch_one(&bench.pool)
+        .await
+        .unwrap();
     assert_eq!(imported, 0, "no suppression overrules a person, not even one who reopened");
 }
 
@@ -209,7 +217,10 @@ async fn a_reported_suppression_is_a_decision_with_its_origin_until_it_is_lifted
     bench.import("m", sarif("lint", "", &[hit("a", 1, "x"), hit("b", 1, "x")])).await;
     assert_eq!(bench.statuses().await, words("OPEN"));
     let (origin, reason, undone): (String, String, bool) =
-        sqlx::query_as("select origin, reason, undone_at is not null from decision").fetch_one(&bench.pool).await.unwrap();
+        sqlx::query_as("select origin, reason, undone_at is not null from decision")
+            .fetch_one(&bench.pool)
+            .await
+            .unwrap();
     assert_eq!((origin.contains("inSource"), reason.as_str(), undone), (true, "known", true));
 }
 
@@ -300,7 +311,11 @@ async fn an_import_that_dies_before_its_commit_runs_again_as_if_nothing_had_been
         let mut left = polls;
         let cut = std::future::poll_fn(|cx| {
             left -= 1;
-            if left == 0 || import.as_mut().poll(cx).is_ready() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            if left == 0 || import.as_mut().poll(cx).is_ready() {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
         });
         cut.await;
         drop(import);
@@ -374,9 +389,10 @@ async fn bad_uploads_are_refused_and_leave_nothing(pool: PgPool) {
     let endless = stream::iter((0..99).map(|_| Ok::<_, Infallible>(bytes::Bytes::from(vec![b' '; 1 << 20]))));
     let error = accept(&bench.db, &bench.ctx, limits, auto.clone(), endless).await.unwrap_err();
     assert_eq!(error.kind, Kind::TooLarge);
-    let broken = stream::iter(
-        (0..8).map(|i| if i < 7 { Ok(bytes::Bytes::from(vec![b' '; 1 << 20])) } else { Err(std::io::Error::other("gone")) }),
-    );
+    let broken =
+        stream::iter((0..8).map(|i| {
+            if i < 7 { Ok(bytes::Bytes::from(vec![b' '; 1 << 20])) } else { Err(std::io::Error::other("gone")) }
+        }));
     let error = accept(&bench.db, &bench.ctx, Limits::default(), auto.clone(), broken).await.unwrap_err();
     assert_eq!(error.kind, Kind::BadInput);
     let left: i64 = sqlx::query_scalar("select count(*) from report").fetch_one(&bench.pool).await.unwrap();
@@ -424,7 +440,8 @@ async fn counts_agree_with_a_model(pool: PgPool) {
     let reports: Vec<BTreeMap<usize, u32>> = reports.new_tree(&mut runner).unwrap().current();
     let mut known: BTreeMap<usize, (u32, bool)> = BTreeMap::new();
     for report in reports {
-        let hits: Vec<Hit> = report.iter().map(|(rule, content)| hit(&format!("rule{rule}"), content + 1, "x")).collect();
+        let hits: Vec<Hit> =
+            report.iter().map(|(rule, content)| hit(&format!("rule{rule}"), content + 1, "x")).collect();
         let mut expected = [0; 5];
         for (rule, content) in &report {
             let slot = match known.get(rule) {

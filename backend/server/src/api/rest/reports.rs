@@ -117,12 +117,7 @@ async fn assets(db: &Db, ctx: &Ctx, id: ReportId) -> Result<Vec<AssetView>> {
     let mut assets: Vec<_> = inventory::service::by_ids(db, ctx, &ids)
         .await?
         .into_values()
-        .map(|asset| AssetView {
-            id: asset.id.0,
-            kind: asset.kind.as_str(),
-            key: asset.external_key,
-            name: asset.name,
-        })
+        .map(|asset| AssetView { id: asset.id.0, kind: asset.kind.as_str(), key: asset.external_key, name: asset.name })
         .collect();
     assets.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
     Ok(assets)
