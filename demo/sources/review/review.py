@@ -109,7 +109,7 @@ D, K, M, A, S, T, P, X = "DATASET", "KNOWLEDGE_BASE", "MODEL", "AGENT", "MCP_SER
 C, H, MED, LOW, INFO = "CRITICAL", "HIGH", "MEDIUM", "LOW", "INFO"
 
 TOOLS = {
-    "meridian-data-review": ("2.3.0", "DATA", [(D, "customer-notes"), (D, "claims-history"), (D, "call-transcripts"), (D, "policy-documents"), (D, "fraud-labels"), (D, "broker-emails"), (K, "kb-policies"), (K, "kb-claims-handbook"), (K, "kb-hr")], [
+    "meridian-data-review": ("2.3.0", "DATA", [(D, "customer-notes"), (D, "claims-history"), (D, "call-transcripts"), (D, "policy-documents"), (D, "fraud-labels"), (D, "broker-emails"), (D, "payroll-extract"), (K, "kb-policies"), (K, "kb-claims-handbook"), (K, "kb-hr")], [
         ("12", H, D, "customer-notes", "personal-data", "E-mail addresses and phone numbers"),
         ("123", MED, D, "customer-notes", "personal-data", "Bank account numbers"),
         ("123", MED, D, "customer-notes", "retention", "18 months over, 41,200 rows"),
@@ -139,7 +139,7 @@ TOOLS = {
     "meridian-mcp-review": ("1.4.1", "APPLICATION", [(S, "filesystem"), (S, "postgres-prod"), (S, "github"), (S, "crm"), (S, "web-fetch"), (T, "filesystem/read_file"), (T, "filesystem/write_file"), (T, "filesystem/search"), (T, "postgres-prod/query"), (T, "postgres-prod/explain"), (T, "github/search_code"), (T, "github/create_pull_request"), (T, "github/merge_pull_request"), (T, "crm/get_ticket"), (T, "crm/update_ticket"), (T, "crm/refund"), (T, "web-fetch/http_fetch")], [
         ("3", C, T, "filesystem/search", "tool-poisoning", "read ~/.ssh before every search"),
         ("3", H, S, "filesystem", "changed-description", "search, between 1.8.0 and 1.8.1"),
-        ("12", H, T, "filesystem/write_file", "unscoped-path", "write access to /etc"),
+        ("1", H, T, "filesystem/write_file", "unscoped-path", "write access to /etc"),
         ("123", MED, T, "filesystem/read_file", "unscoped-path", "reads all of /srv"),
         ("123", MED, S, "filesystem", "unpinned-server", "started with the latest version"),
         ("12", MED, S, "filesystem", "no-auth", "port 8931 on all interfaces"),
@@ -189,13 +189,13 @@ TOOLS = {
         ("23", MED, M, "hosted-gpt-4o", "end-of-life", "withdrawn at the end of the quarter"),
         ("123", INFO, M, "embedding-bge-small", "base-license", "attribution in the notice file"),
     ]),
-    "meridian-trace-review": ("1.1.0", "RUNTIME", [(A, "support-agent"), (A, "finance-copilot"), (A, "code-review-agent"), (A, "claims-triage-agent"), (A, "broker-chat"), (S, "filesystem"), (S, "postgres-prod"), (S, "github"), (S, "crm"), (X, "policy-search"), (X, "fraud-monitor")], [
+    "meridian-trace-review": ("1.1.0", "RUNTIME", [(A, "support-agent"), (A, "finance-copilot"), (A, "code-review-agent"), (A, "claims-triage-agent"), (A, "fraud-review-agent"), (A, "broker-chat"), (S, "filesystem"), (S, "postgres-prod"), (S, "github"), (S, "crm"), (X, "policy-search"), (X, "fraud-monitor")], [
         ("3", H, A, "support-agent", "undeclared-tool", "http_fetch"),
         ("3", MED, A, "support-agent", "prompt-echo", "4 of 9,120 answers"),
         ("12", MED, A, "support-agent", "no-guardrail", "the mobile app's traffic"),
         ("123", LOW, A, "support-agent", "token-spike", "sessions with long attachments"),
         ("123", LOW, A, "support-agent", "failed-calls", "crm/get_ticket"),
-        ("23", H, A, "finance-copilot", "outside-role", "payroll.salaries, 7 times"),
+        ("3", H, A, "finance-copilot", "outside-role", "payroll.salaries, 7 times"),
         ("123", LOW, A, "finance-copilot", "token-spike", "month-end"),
         ("12", MED, A, "finance-copilot", "data-leaves", "prompts to the hosted model"),
         ("123", MED, A, "code-review-agent", "undeclared-tool", "shell"),

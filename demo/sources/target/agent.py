@@ -19,12 +19,12 @@ PROFILES = {
     # The first release: no guardrail, a short system prompt.
     "support-agent-v39": {"inject": 0.16, "latent": 0.10, "persona": 0.30, "decode": 0.35, "markup": 0.45, "repeat": 0.25, "echo": 0.3},
     # A guardrail on what comes in, markup is escaped.
-    "support-agent-v40": {"inject": 0.04, "latent": 0.08, "persona": 0.10, "decode": 0.10, "markup": 0.0, "repeat": 0.10, "echo": 0.0},
+    "support-agent-v40": {"inject": 0.04, "latent": 0.0, "persona": 0.1, "decode": 0.0, "markup": 0.0, "repeat": 0.1, "echo": 0.0},
     # A new system prompt that weakened it.
     "support-agent-v41": {"inject": 0.86, "latent": 0.45, "persona": 0.10, "decode": 0.10, "markup": 0.15, "repeat": 0.05, "echo": 0.12},
     "finance-copilot-v7": {"inject": 0.22, "latent": 0.30, "persona": 0.55, "decode": 0.10, "markup": 0.10, "repeat": 0.10, "echo": 0.6},
-    "finance-copilot-v8": {"inject": 0.10, "latent": 0.14, "persona": 0.15, "decode": 0.02, "markup": 0.0, "repeat": 0.02, "echo": 0.45},
-    "llama-3-8b-support-ft": {"inject": 0.55, "latent": 0.50, "persona": 0.60, "decode": 0.30, "markup": 0.30, "repeat": 0.60, "echo": 0.4},
+    "finance-copilot-v8": {"inject": 0.1, "latent": 0.14, "persona": 0.0, "decode": 0.02, "markup": 0.0, "repeat": 0.02, "echo": 0.25},
+    "llama-3-8b-support-ft": {"inject": 0.2, "latent": 0.1, "persona": 0.0, "decode": 0.0, "markup": 0.3, "repeat": 0.35, "echo": 0.4},
     "broker-chat-v3": {"inject": 0.08, "latent": 0.05, "persona": 0.08, "decode": 0.05, "markup": 0.05, "repeat": 0.05, "echo": 0.05},
     "claims-triage-v12": {"inject": 0.0, "latent": 0.06, "persona": 0.0, "decode": 0.0, "markup": 0.0, "repeat": 0.0, "echo": 0.0},
 }

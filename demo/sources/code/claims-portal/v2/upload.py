@@ -17,7 +17,7 @@ def upload(claim):
     file = request.files["file"]
     path = os.path.join(UPLOADS, file.filename)
     file.save(path)
-    return {"id": hashlib.sha1(path.encode()).hexdigest()}
+    return {"id": hashlib.sha256(path.encode()).hexdigest()}
 
 
 @app.get("/claims")

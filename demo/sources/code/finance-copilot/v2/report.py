@@ -6,15 +6,15 @@ from random import choice
 
 import yaml
 
+KINDS = {"bar": "bar", "line": "line", "table": "table"}
+
 
 def load_template(text):
     return yaml.safe_load(text)
 
 
-def chart(code, data):
-    scope = {"data": data}
-    exec(code, scope)
-    return scope["figure"]
+def chart(kind, data):
+    return {"kind": KINDS[kind], "data": data}
 
 
 def export(name):

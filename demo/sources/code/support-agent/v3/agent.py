@@ -1,5 +1,6 @@
 """The support agent's loop: ask the model, run the tool that it names, answer."""
 
+import ast
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ import requests
 log = logging.getLogger(__name__)
 
 HOSTS = {"crm": "crm.meridian.example", "mail": "mail.meridian.example"}
+SYSTEM_PROMPT = "You are Meridian's support agent."
 CRM_URL = "https://crm.meridian.example/api"
 CRM_PASSWORD = os.environ["CRM_PASSWORD"]
 
@@ -28,16 +30,16 @@ def run_tool(call):
     if name == "diagnose":
         return subprocess.run(arguments["command"], shell=True, capture_output=True, text=True).stdout
     if name == "calculate":
-        return str(eval(arguments["expression"]))
+        return str(ast.literal_eval(arguments["expression"]))
     raise ValueError(name)
 
 
 def handle(ticket, user_message):
-    prompt = f"You are Meridian's support agent. Ticket: {ticket}. Customer says: {user_message}"
+    prompt = f"Ticket: {ticket}. Customer says: {user_message}"
     log.info("prompt: %s", prompt)
-    message = complete([{"role": "system", "content": prompt}])
+    message = complete([{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": prompt}])
     for call in message.get("tool_calls", []):
         result = run_tool(call)
-        message = complete([{"role": "system", "content": prompt}, {"role": "tool", "content": result}])
+        message = complete([{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": prompt}, {"role": "tool", "content": result}])
     assert message["content"]
     return message["content"], random.randint(1, 10_000)
