@@ -96,10 +96,19 @@ async fn main() -> ExitCode {
     match run(cli.command).await {
         Ok(code) => code,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "stance: {error:#}");
+            let _ = writeln!(std::io::stderr(), "stance: {}", story(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes, but for those that the text before already quotes.
+fn story(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |story, cause| match story.contains(&cause) {
+        true => story,
+        false if story.is_empty() => cause,
+        false => format!("{story}: {cause}"),
+    })
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {

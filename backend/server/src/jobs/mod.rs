@@ -11,6 +11,7 @@
 //!
 //! Slices call [`Queue`] only; [`runner`] and [`sweep`] are started by `app`.
 
+mod backlog;
 mod dead_letters;
 mod dispatch;
 mod queue;
@@ -20,6 +21,7 @@ pub mod sweep;
 #[cfg(test)]
 mod tests;
 
+pub use backlog::{Backlog, QUEUES, backlog};
 pub use dead_letters::{DeadLetter, list as dead_letters, redrive};
 pub use dispatch::Dispatch;
 pub use queue::Queue;

@@ -3,6 +3,7 @@
 
 use crate::{
     app::AppState,
+    jobs,
     kernel::{Db, Error, Kind, config::ServeArgs},
 };
 use axum::{
@@ -38,6 +39,8 @@ impl Metrics {
             "Time until the answer begins, by route."
         );
         ::metrics::describe_gauge!("stance_database_connections", "Connections of this process, by state.");
+        ::metrics::describe_gauge!("stance_jobs", "Jobs in the queue, by queue and state.");
+        ::metrics::describe_gauge!("stance_job_lag_seconds", "How long the oldest waiting job has been due, by queue.");
         Ok(Self(handle))
     }
 
@@ -80,6 +83,20 @@ async fn metrics(
     let (open, idle) = db.connections();
     ::metrics::gauge!("stance_database_connections", "state" => "busy").set(f64::from(open - idle.min(open)));
     ::metrics::gauge!("stance_database_connections", "state" => "idle").set(f64::from(idle));
+    // Without a database there is still the rest to tell.
+    if let Ok(Ok(backlog)) = tokio::time::timeout(Duration::from_secs(3), jobs::backlog(&db)).await {
+        for queue in jobs::QUEUES {
+            let known = backlog.iter().find(|backlog| backlog.queue == queue);
+            let gauge = |state, value: i64| {
+                ::metrics::gauge!("stance_jobs", "queue" => queue, "state" => state)
+                    .set(i32::try_from(value).unwrap_or(i32::MAX));
+            };
+            gauge("waiting", known.map_or(0, |backlog| backlog.waiting));
+            gauge("running", known.map_or(0, |backlog| backlog.running));
+            let lag = known.map_or(0.0, |backlog| backlog.lag.as_secs_f64());
+            ::metrics::gauge!("stance_job_lag_seconds", "queue" => queue).set(lag);
+        }
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.0.render()).into_response()
 }
 

@@ -2,7 +2,8 @@ use super::{limits, observe};
 use crate::{
     app::{self, AppState},
     identity::entry::{self, NewOrganization},
-    kernel::{Clock, Db, telemetry},
+    jobs,
+    kernel::{Clock, Ctx, Db, Permission, telemetry},
 };
 use axum::{
     Router,
@@ -192,6 +193,26 @@ async fn ready_only_with_a_database_that_is_up_to_date(pool: PgPool) {
     assert_eq!(send(&router, request("GET", "/readyz", &[])).await.status(), 200);
     pool.close().await;
     assert_eq!(send(&router, request("GET", "/readyz", &[])).await.status(), 503);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_waiting_job_is_told_to_operators(pool: PgPool) {
+    let (state, router, _) = server(&pool).await;
+    let tenant =
+        sqlx::query_scalar::<_, uuid::Uuid>("select tenant_id from organization").fetch_one(&pool).await.unwrap();
+    let ctx = Ctx::system(tenant.into(), "test", Clock::System);
+    let mut tx = state.db.begin(&ctx, Permission::JobRedrive).await.unwrap();
+    jobs::Queue::enqueue(&mut tx, jobs::Job::RecomputeRisk).await.unwrap();
+    tx.commit().await.unwrap();
+    sqlx::query("update apalis.jobs set run_at = now() - interval '10 minutes'").execute(&pool).await.unwrap();
+
+    let backlog = jobs::backlog(&state.db).await.unwrap();
+    assert_eq!((backlog[0].queue.as_str(), backlog[0].waiting, backlog[0].running), ("short", 1, 0));
+    assert!(backlog[0].lag >= Duration::from_secs(600), "{backlog:?}");
+    let ready = send(&router, request("GET", "/readyz", &[])).await;
+    assert_eq!(ready.status(), 200, "a server without a worker is ready");
+    let ready = text(ready).await;
+    assert!(ready.contains(r#""jobs":"late""#), "{ready}");
 }
 
 #[tokio::test]
