@@ -1,7 +1,7 @@
 //! Wires everything; the one place that sees all slices.
 
 use crate::{
-    api::{graphql, rest},
+    api::{self, graphql},
     identity, jobs,
     kernel::{
         Clock, Db,
@@ -48,13 +48,14 @@ impl AppState {
             settings: ServeArgs,
         }
         let tasks = Tasks::default();
+        let live = Hub::start(&db, &tasks);
         Self {
-            live: Hub::start(&db, &tasks),
+            schema: graphql::schema(db.clone(), live.clone()),
+            live,
             clock: Clock::System,
             settings: Arc::new(<Cli as clap::Parser>::parse_from(["stance"]).settings),
             metrics: Metrics::detached(),
             watchers: Watchers::default(),
-            schema: graphql::schema(db.clone()),
             tasks,
             db,
         }
@@ -64,7 +65,7 @@ impl AppState {
 /// All routes, with everything that happens around them.
 #[must_use]
 pub fn router(state: AppState) -> Router {
-    web::around(&state, web::router().merge(rest::reports::router())).with_state(state)
+    web::around(&state, web::router().merge(api::router())).with_state(state)
 }
 
 /// Lays down the database, or brings it up to date. Any number of processes may do so at once.
@@ -96,14 +97,15 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: Signals) -> anyhow::Result<()> {
     migrate(&db).await?;
     let tasks = Tasks::default();
+    let live = Hub::start(&db, &tasks);
     let state = AppState {
-        live: Hub::start(&db, &tasks),
+        schema: graphql::schema(db.clone(), live.clone()),
+        live,
         clock: Clock::System,
         tasks: tasks.clone(),
         settings: Arc::new(args),
         metrics: Metrics::start()?,
         watchers: Watchers::default(),
-        schema: graphql::schema(db.clone()),
         db,
     };
     tasks.spawn(until(&tasks, state.metrics.clone().keep_small()));

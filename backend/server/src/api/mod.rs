@@ -4,3 +4,10 @@
 
 pub mod graphql;
 pub mod rest;
+
+use crate::app::AppState;
+
+/// The routes of all APIs.
+pub fn router() -> axum::Router<AppState> {
+    graphql::http::router().merge(rest::reports::router())
+}

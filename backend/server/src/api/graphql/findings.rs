@@ -3,6 +3,7 @@
 use super::{
     GraphqlContext as _,
     connection::Connection,
+    follow::follow,
     inventory::{self, Asset, SortDirection},
     loaders::{EventsOf, OccurrencesOf, SeenOf},
     node,
@@ -10,9 +11,11 @@ use super::{
 use crate::{
     findings::{self, Action, Event, Filter, Key, Sort, Triage, service},
     kernel::{Ctx, Db, Error, page::Page, text},
+    live::Topic,
 };
-use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Json, Object, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Json, Object, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
+use futures::{Stream, StreamExt as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stance_engine::risk;
@@ -628,5 +631,29 @@ impl FindingsMutation {
     async fn undo_triage(&self, ctx: &Context<'_>, batch: ID) -> Result<TriagePayload> {
         let batch: BatchId = node::parse("batch", &batch)?;
         Ok(findings::undo(ctx.db()?, ctx.asker()?, batch).await?.into())
+    }
+}
+
+/// Findings that changed at about the same time.
+#[derive(SimpleObject)]
+pub struct FindingsChanged {
+    /// At most 100. None: events were missed, any finding may have changed.
+    ids: Vec<ID>,
+    /// How many changed; may be more than are listed.
+    count: usize,
+}
+
+#[derive(Default)]
+pub struct FindingsSubscription;
+
+#[Subscription]
+impl FindingsSubscription {
+    /// Findings of the organization as they change; ids in batches.
+    async fn findings(&self, ctx: &Context<'_>) -> Result<impl Stream<Item = Result<FindingsChanged>>> {
+        Ok(follow(ctx, Topic::Finding)?.map(|together| {
+            let (_, events) = together?;
+            let ids: Vec<FindingId> = events.iter().filter_map(|event| event.id.map(FindingId)).collect();
+            Ok(FindingsChanged { ids: ids.iter().take(100).copied().map(node::id).collect(), count: ids.len() })
+        }))
     }
 }

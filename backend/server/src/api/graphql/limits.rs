@@ -111,7 +111,7 @@ fn aliases(set: &SelectionSet) -> usize {
     set.items.iter().map(|selection| count(&selection.node)).sum()
 }
 
-fn coded(code: &str, message: String) -> ServerError {
+pub(super) fn coded(code: &str, message: String) -> ServerError {
     let mut error = ServerError::new(message, None);
     error.extensions.get_or_insert_default().set("code", code);
     error

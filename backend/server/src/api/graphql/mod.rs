@@ -11,15 +11,21 @@
 pub mod audit;
 pub mod connection;
 pub mod error;
+mod explorer;
 pub mod findings;
+pub mod follow;
+pub mod http;
 pub mod identity;
 pub mod inventory;
 pub mod limits;
 pub mod loaders;
 pub mod node;
 
-use crate::kernel::{Ctx, Db};
-use async_graphql::{Context, EmptySubscription, MergedObject, Request, Response, SDLExportOptions};
+use crate::{
+    kernel::{Ctx, Db},
+    live::Hub,
+};
+use async_graphql::{Context, MergedObject, MergedSubscription, Request, Response, SDLExportOptions};
 use loaders::Loaders;
 
 /// Everything that can be asked.
@@ -37,7 +43,8 @@ pub struct Query(
 pub struct Mutation(identity::IdentityMutation, inventory::InventoryMutation, findings::FindingsMutation);
 
 /// Everything that can be followed.
-pub type Subscription = EmptySubscription;
+#[derive(MergedSubscription, Default)]
+pub struct Subscription(findings::FindingsSubscription);
 
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
@@ -62,8 +69,8 @@ pub fn sdl() -> String {
 
 /// The schema, ready to be asked with [`execute`].
 #[must_use]
-pub fn schema(db: Db) -> Schema {
-    builder().data(db).finish()
+pub fn schema(db: Db, live: Hub) -> Schema {
+    builder().data(db).data(live).finish()
 }
 
 /// Answers one request in the name of `asker`. The dashboard's pages call this in process; HTTP comes by [`http`].
@@ -77,6 +84,16 @@ fn prepare(schema: &Schema, asker: Ctx, request: Request) -> Request {
         Some(db) => request.data(loaders::new(db.clone(), asker.clone())).data(asker),
         None => request,
     }
+}
+
+/// Lets a request follow events for as long as its asker may see them. What it loads is loaded anew at each event.
+fn stand(mut request: Request, standing: follow::Standing) -> Request {
+    let loaders = request.data.get(&std::any::TypeId::of::<Loaders>()).and_then(|data| data.downcast_ref::<Loaders>());
+    if let Some(loaders) = loaders {
+        loaders.enable_all_cache(false);
+    }
+    request.data.insert(standing);
+    request
 }
 
 /// What resolvers take from GraphQL's context.
