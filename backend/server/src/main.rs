@@ -81,6 +81,8 @@ enum Schema {
     Authorization,
     /// The GraphQL API's schema.
     Graphql,
+    /// The REST API's description.
+    Openapi,
 }
 
 #[derive(Subcommand)]
@@ -128,6 +130,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             bootstrap(&database, NewOrganization { organization, email, name, password }, json).await?;
         }
         Command::Schema { what: Schema::Authorization } => write!(std::io::stdout(), "{}", authz::matrix())?,
+        Command::Schema { what: Schema::Openapi } => {
+            writeln!(std::io::stdout(), "{}", api::rest::openapi().to_pretty_json()?)?;
+        }
         Command::Schema { what: Schema::Graphql } => write!(std::io::stdout(), "{}", api::graphql::sdl())?,
         Command::Audit(AuditCommand::Verify(args)) => return verify_audit(&args).await,
         Command::Healthcheck { server } => return healthcheck(&server).await,

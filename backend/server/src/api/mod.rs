@@ -9,5 +9,5 @@ use crate::app::AppState;
 
 /// The routes of all APIs.
 pub fn router() -> axum::Router<AppState> {
-    graphql::http::router().merge(rest::reports::router())
+    graphql::http::router().merge(rest::router())
 }

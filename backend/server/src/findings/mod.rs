@@ -9,10 +9,14 @@
 //! Called by imports (history), scoring (reading) and the API.
 
 mod domain;
+pub mod export;
 mod repo;
 pub mod service;
 mod triage;
 mod triage_repo;
+
+#[cfg(test)]
+mod tests;
 
 pub use domain::*;
 pub use triage::{Action, MAX_TRIAGE, Triage, Triaged, expire_due, triage, undo};

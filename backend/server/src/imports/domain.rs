@@ -67,7 +67,7 @@ pub struct Report {
 }
 
 /// What an import did. `new + updated + reopened + unchanged = findings`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Counts {
     /// Never seen before.
     pub new: i32,
@@ -87,7 +87,7 @@ pub struct Counts {
 }
 
 /// Why a report failed, and where it is broken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ReportError {
     /// `UNKNOWN_FORMAT`, `MALFORMED`, `TRUNCATED`, `TOO_LARGE`, `UNREADABLE` or `INTERNAL`.
     pub code: String,

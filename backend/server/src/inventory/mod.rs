@@ -11,4 +11,7 @@ mod domain;
 mod repo;
 pub mod service;
 
+#[cfg(test)]
+mod tests;
+
 pub use domain::*;

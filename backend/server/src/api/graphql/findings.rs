@@ -4,6 +4,7 @@ use super::{
     GraphqlContext as _,
     connection::Connection,
     follow::follow,
+    identity::{User, load_user},
     inventory::{self, Asset, SortDirection},
     loaders::{EventsOf, OccurrencesOf, SeenOf},
     node,
@@ -162,6 +163,10 @@ impl Finding {
         Ok(self.seen(ctx).await?.tools)
     }
 
+    async fn assignee(&self, ctx: &Context<'_>) -> Result<Option<User>> {
+        load_user(ctx, self.0.assignee_id).await
+    }
+
     async fn first_seen(&self) -> DateTime<Utc> {
         self.0.first_seen
     }
@@ -294,6 +299,7 @@ impl From<findings::Occurrence> for Occurrence {
 
 /// What a person said of a finding.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub struct Decision {
     #[graphql(owned)]
     pub id: ID,
@@ -305,7 +311,14 @@ pub struct Decision {
     /// Where an imported suppression came from.
     origin: Option<String>,
     #[graphql(skip)]
-    pub(super) approver_id: Option<UserId>,
+    approver_id: Option<UserId>,
+}
+
+#[ComplexObject]
+impl Decision {
+    async fn approver(&self, ctx: &Context<'_>) -> Result<Option<User>> {
+        load_user(ctx, self.approver_id).await
+    }
 }
 
 impl From<findings::Decision> for Decision {

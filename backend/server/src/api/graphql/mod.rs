@@ -20,6 +20,9 @@ pub mod inventory;
 pub mod limits;
 pub mod loaders;
 pub mod node;
+pub mod search;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     kernel::{Ctx, Db},
@@ -36,6 +39,7 @@ pub struct Query(
     identity::IdentityQuery,
     inventory::InventoryQuery,
     findings::FindingsQuery,
+    search::SearchQuery,
 );
 
 /// Everything that can be changed.

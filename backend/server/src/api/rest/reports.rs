@@ -9,25 +9,26 @@ use crate::{
     web::auth::Authenticated,
 };
 use axum::{
-    Json, Router,
+    Json,
     body::Body,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
-    routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 use stance_importers::GapRecord;
 use stance_shared::ReportId;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-/// The routes of this file.
-pub fn router() -> Router<AppState> {
-    Router::new().route("/api/v1/reports", post(upload)).route("/api/v1/reports/{id}", get(report))
+/// The routes of this file, with their documentation.
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(upload)).routes(routes!(report))
 }
 
 /// What may be said with an upload.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct UploadQuery {
     /// A format's id, or `auto`.
     #[serde(default = "auto")]
@@ -42,14 +43,14 @@ fn auto() -> String {
 }
 
 /// The answer to an upload.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Accepted {
     report_id: Uuid,
 }
 
 /// A report as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportView {
     report_id: Uuid,
@@ -61,6 +62,7 @@ pub struct ReportView {
     /// 0 to 1.
     progress: f64,
     /// The first 200.
+    #[schema(value_type = Vec<Object>)]
     gaps: Vec<GapRecord>,
     gap_count: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +72,7 @@ pub struct ReportView {
 }
 
 /// An asset that a report is about.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct AssetView {
     id: Uuid,
     kind: &'static str,
@@ -78,7 +80,12 @@ pub struct AssetView {
     name: String,
 }
 
-/// `POST /api/v1/reports`: the body is the report's bytes, plain or gzip.
+/// Takes a report of any size: the body is its bytes, plain or gzip. It is then parsed and merged; ask for it by its id.
+#[utoipa::path(post, path = "/api/v1/reports", tag = "reports",
+    params(UploadQuery, ("Idempotency-Key" = Option<String>, Header, description = "The same key again gives the same report.")),
+    request_body(content = String, content_type = "application/octet-stream", description = "The report's bytes"),
+    responses((status = 202, description = "Accepted", body = Accepted),
+        (status = "4XX", description = "A problem", body = super::Problem)))]
 async fn upload(
     State(state): State<AppState>,
     Authenticated(ctx): Authenticated,
@@ -101,7 +108,10 @@ async fn upload(
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(Accepted { report_id: id.0 })))
 }
 
-/// `GET /api/v1/reports/{id}`.
+/// What became of a report, also while it is worked on.
+#[utoipa::path(get, path = "/api/v1/reports/{id}", tag = "reports", params(("id" = Uuid, Path, description = "The report")),
+    responses((status = 200, description = "The report", body = ReportView),
+        (status = "4XX", description = "A problem", body = super::Problem)))]
 async fn report(
     State(db): State<Db>,
     Authenticated(ctx): Authenticated,
