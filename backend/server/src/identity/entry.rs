@@ -378,14 +378,19 @@ pub async fn memberships(db: &Db, ctx: &Ctx) -> Result<Vec<Membership>> {
 ///
 /// # Errors
 /// `NOT_FOUND` when they are not a member of it.
-pub async fn switch_organization(db: &Db, ctx: &Ctx, client: &Client, to: TenantId) -> Result<Entered> {
+pub async fn switch_organization(db: &Db, ctx: &Ctx, to: TenantId) -> Result<Entered> {
     let user = super::sessions::person(ctx)?;
     let mut tx = db.begin_system(SystemReason::Identity).await?;
     let there = repo::memberships(tx.conn(), user).await?.into_iter().find(|m| m.organization.id == to);
     let there = there.ok_or_else(|| Error::not_found("organization"))?;
     let ctx = Ctx { tenant: to, role: there.role, ..ctx.clone() };
     let mut tx = tx.into_tenant(&ctx, Permission::AccountManage).await?;
-    let entry = audit::Entry { action: "session.switched", ..session_started(user, client) };
+    let entry = audit::Entry {
+        action: "session.switched",
+        target_kind: "user",
+        target_id: user.to_string(),
+        detail: Value::Null,
+    };
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
     Ok(Entered { user, tenant: to })

@@ -1,6 +1,8 @@
 //! What every slice stands on: who asks, what they may do, the database's door, errors, time, randomness.
 
 pub mod authz;
+#[cfg(test)]
+mod catalogue;
 pub mod clock;
 pub mod config;
 pub mod crypto;

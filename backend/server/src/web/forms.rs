@@ -139,7 +139,6 @@ struct Switch {
 async fn switch_organization(
     State(app): State<AppState>,
     asker: Option<Authenticated>,
-    client: Client,
     session: Session,
     Form(form): Form<Switch>,
 ) -> Response {
@@ -147,7 +146,7 @@ async fn switch_organization(
     let done = async {
         let id = form.organization.strip_prefix("organization:").and_then(|id| id.parse().ok()).map(TenantId);
         let id = id.ok_or_else(|| Error::not_found("organization"))?;
-        let entered = entry::switch_organization(&app.db, &ctx, &client, id).await?;
+        let entered = entry::switch_organization(&app.db, &ctx, id).await?;
         session::go_to(&session, entered.tenant).await
     };
     match done.await {
