@@ -5,7 +5,10 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 /// Tables that are not of one tenant, and why.
 const NOT_OF_A_TENANT: &[(&str, &str)] = &[
-    ("app_user", "people exist beside organizations; a policy of its own shows members, and grants leave out the password"),
+    (
+        "app_user",
+        "people exist beside organizations; a policy of its own shows members, and grants leave out the password",
+    ),
     ("session", "a session may switch organization; only stance_system may touch it"),
     ("sign_in_throttle", "counts before anybody is known; only stance_system may touch it"),
     ("_sqlx_migrations", "which migrations ran; no role of ours may touch it"),
@@ -99,11 +102,12 @@ async fn tenants_can_not_touch_what_is_not_theirs(pool: PgPool) {
     .await
     .unwrap();
     assert_eq!(owned, 0, "an owner could lift the protection");
-    let bypass: bool =
-        sqlx::query_scalar("select bool_or(rolbypassrls or rolsuper or rolcanlogin) from pg_roles where rolname like 'stance\\_%'")
-            .fetch_one(&pool)
-            .await
-            .unwrap();
+    let bypass: bool = sqlx::query_scalar(
+        "select bool_or(rolbypassrls or rolsuper or rolcanlogin) from pg_roles where rolname like 'stance\\_%'",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
     assert!(!bypass, "a role of ours passes row level security or can sign in");
 }
 
@@ -146,7 +150,10 @@ async fn foreign_keys_between_tenant_tables_carry_the_tenant(pool: PgPool) {
     assert!(keys.len() > 20, "the query finds them");
     for (key, from, to, by_tenant) in keys {
         if tables.contains(&from) && tables.contains(&to) {
-            assert!(by_tenant, "{key}: {from} refers to {to} without tenant_id, so it could refer to another tenant's row");
+            assert!(
+                by_tenant,
+                "{key}: {from} refers to {to} without tenant_id, so it could refer to another tenant's row"
+            );
         }
     }
 }
@@ -193,8 +200,7 @@ async fn nothing_is_visible_without_a_tenant_and_nothing_of_another(pool: PgPool
         let split = AssertSqlSafe(format!(
             "select count(*) filter (where tenant_id = $1), count(*) filter (where tenant_id <> $1) from {table}"
         ));
-        let (own, foreign): (i64, i64) =
-            sqlx::query_as(split).bind(ours.tenant.0).fetch_one(&mut *tx).await.unwrap();
+        let (own, foreign): (i64, i64) = sqlx::query_as(split).bind(ours.tenant.0).fetch_one(&mut *tx).await.unwrap();
         assert_eq!(foreign, 0, "{table} shows rows of another tenant");
         seen_own += own;
     }
@@ -210,10 +216,11 @@ async fn nothing_is_visible_without_a_tenant_and_nothing_of_another(pool: PgPool
     drop(tx);
 
     let mut tx = as_app(&pool, Some(ours.tenant.0)).await;
-    let written = sqlx::query("insert into membership (tenant_id, user_id, role, joined_at) values ($1, $2, 'OWNER', now())")
-        .bind(theirs.tenant.0)
-        .bind(ours.user().unwrap().0)
-        .execute(&mut *tx)
-        .await;
+    let written =
+        sqlx::query("insert into membership (tenant_id, user_id, role, joined_at) values ($1, $2, 'OWNER', now())")
+            .bind(theirs.tenant.0)
+            .bind(ours.user().unwrap().0)
+            .execute(&mut *tx)
+            .await;
     assert!(written.unwrap_err().to_string().contains("row-level security"));
 }

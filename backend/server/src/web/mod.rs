@@ -13,6 +13,8 @@ mod pages;
 mod security;
 pub mod session;
 #[cfg(test)]
+mod sign_in_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::app::AppState;
