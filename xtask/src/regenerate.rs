@@ -17,14 +17,16 @@ const SCHEMAS: [(&str, &str); 3] = [
     ("authorization", "backend/server/authorization.txt"),
 ];
 
+const CHECK: [&str; 3] = ["check", "--workspace", "--all-targets"];
+
 /// Makes them all, or only `.sqlx`.
 pub fn run(only_sqlx: bool) -> Result<()> {
     let programs = step("PostgreSQL", provision::postgresql)?;
     step(".sqlx", || {
         // Compiles what the server depends on. The server itself may fail here: its `.sqlx` is what is being made.
         println!("   compiling what the server depends on (minutes the first time)");
-        let _ = shell::output(&mut shell::cargo(["check", "--workspace", "--all-targets"]));
-        let queries = queries(&Cluster::start(&programs)?, "check")?;
+        let _ = shell::output(&mut shell::cargo(CHECK));
+        let queries = queries(&Cluster::start(&programs)?, &CHECK)?;
         let folder = shell::root().join(".sqlx");
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
@@ -48,7 +50,7 @@ pub fn run(only_sqlx: bool) -> Result<()> {
 }
 
 /// Fails for query files that are not what the queries in the source say. `check` is the cargo command whose artifacts are there already.
-pub fn compare_queries(cluster: &Cluster, check: &str) -> Result<()> {
+pub fn compare_queries(cluster: &Cluster, check: &[&str]) -> Result<()> {
     // The server is compiled for this, which an unchanged source does not need again.
     let stamp = shell::target_dir()?.join("queries.stamp");
     let inputs = query_inputs()?;
@@ -85,7 +87,7 @@ fn schema(name: &str) -> Result<String> {
 }
 
 /// Query files by name, as sqlx's macros write them when they ask a database that has all migrations.
-fn queries(cluster: &Cluster, check: &str) -> Result<BTreeMap<String, String>> {
+fn queries(cluster: &Cluster, check: &[&str]) -> Result<BTreeMap<String, String>> {
     cluster.sql("postgres", &["-c", "create database queries"])?;
     // The job store's own tables first, as the server does it.
     cluster.sql("queries", &["-c", "create schema apalis"])?;
@@ -106,7 +108,7 @@ fn queries(cluster: &Cluster, check: &str) -> Result<BTreeMap<String, String>> {
     let modified = source.metadata()?.modified()?;
     source.set_modified(SystemTime::now())?;
     let result = shell::run(
-        shell::cargo([check, "--workspace", "--all-targets"])
+        shell::cargo(check)
             .env("SQLX_OFFLINE", "false")
             .env("SQLX_OFFLINE_DIR", &folder)
             .env("DATABASE_URL", cluster.url("queries")),

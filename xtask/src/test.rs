@@ -8,6 +8,8 @@ use crate::postgres::Cluster;
 use crate::shell::{self, step};
 use crate::{frontend, provision, regenerate};
 
+const CLIPPY: [&str; 7] = ["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"];
+
 /// Runs them all, so that one run shows everything that is wrong. A check that fails counts as one failed test.
 pub fn run() -> Result<()> {
     let mut count = Count::default();
@@ -42,12 +44,10 @@ fn checks(count: &mut Count) -> Result<()> {
     count.check("format", || shell::run(&mut shell::cargo(["fmt", "--all", "--check"])));
     step("dashboard (wasm)", frontend::build)?;
     // The same packages, targets and features in each run of cargo: then they share what they compile.
-    count.check("clippy", || {
-        shell::run(&mut shell::cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
-    });
+    count.check("clippy", || shell::run(&mut shell::cargo(CLIPPY)));
     step("build", || shell::run(&mut shell::cargo(["build", "--workspace", "--all-targets"])))?;
     let cluster = step("private PostgreSQL", || Cluster::start(&programs))?;
-    count.check(".sqlx", || regenerate::compare_queries(&cluster, "clippy"));
+    count.check(".sqlx", || regenerate::compare_queries(&cluster, &CLIPPY));
     count.check("schemas", regenerate::compare_schemas);
     step("unit, integration and browser tests", || {
         let mut tests = shell::cargo(["test", "--workspace", "--no-fail-fast"]);
