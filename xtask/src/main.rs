@@ -5,6 +5,7 @@ mod frontend;
 mod postgres;
 mod provision;
 mod regenerate;
+mod screenshots;
 mod shell;
 mod test;
 mod up;
@@ -16,12 +17,14 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Build Stance, start it, and print where it is. Ctrl-C stops it.
+    /// Build Stance, start it with a demo organization, and print where to sign in. Ctrl-C stops it.
     Up(up::Options),
     /// Install or find what the tests need, then run every check and test. The last line is `N passed, N failed`.
     Test,
     /// Build target/dist/stance: one release binary with the dashboard inside.
     Dist,
+    /// Take pictures of every page on the demo organization, into docs/screenshots.
+    Screenshots,
     /// Make every generated file anew: .sqlx, schema.graphql, openapi.json, authorization.txt.
     Regenerate {
         /// Only .sqlx, which the server needs in order to compile.
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Up(options) => up::run(&options),
         Task::Test => test::run(),
+        Task::Screenshots => screenshots::run(),
         Task::Dist => dist::run(),
         Task::Regenerate { sqlx } => regenerate::run(sqlx),
     };

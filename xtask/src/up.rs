@@ -1,9 +1,13 @@
-//! A running Stance from a fresh clone, in one command.
+//! A running Stance with the demo organization, from a fresh clone, in one command.
 
 use anyhow::{Context, Result, bail};
+use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::shell::{self, step};
@@ -19,32 +23,26 @@ pub struct Options {
 /// Builds, starts, and stays until Ctrl-C. What is in the data directory survives: a second run goes on with it.
 pub fn run(options: &Options) -> Result<()> {
     // Before minutes of work, and so that no other server answers in place of this one.
-    drop(
-        TcpListener::bind(&options.listen)
-            .with_context(|| format!("{} is taken; choose another: --listen", options.listen))?,
-    );
-    step("PostgreSQL", provision::postgresql)?;
-    step("dashboard (wasm)", frontend::build)?;
-    // The whole workspace, so that `cargo xtask test` finds its dependencies compiled with the same features.
-    step("stance", || shell::run(&mut shell::cargo(["build", "--workspace", "--bins"])))?;
-    let (stance, data) = (shell::binary()?, data_dir());
-    let mut serve = Command::new(&stance);
-    serve.arg("serve").args(["--listen", &options.listen]).arg("--data-dir").arg(&data);
-    let mut server = start(&mut serve)?;
-    let url = format!("http://{}", options.listen);
-    let started = step("start", || ready(&stance, &url, &mut server));
-    if started.is_err() {
-        // It may be gone already; then there is nothing to end.
-        let _ = terminate(server.id());
-        let _ = server.wait();
-        return started;
-    }
-    println!("\n   Stance runs at {url} on the data in {}. Ctrl-C stops it.\n", data.display());
-    let status = server.wait()?;
+    drop(TcpListener::bind(&options.listen).with_context(|| format!("{} is taken; choose: --listen", options.listen))?);
+    build()?;
+    let data = data_dir();
+    let mut demo = Demo::start(&data, &options.listen)?;
+    println!("\n   Stance      {}", demo.url);
+    println!("   sign in     {}\n   password    {}", demo.email, demo.password);
+    println!("\n   Ctrl-C stops it. The data stays in {}\n", data.display());
+    let status = demo.server.wait()?;
     if !status.success() {
         bail!("stance serve ended with {status}");
     }
     Ok(())
+}
+
+/// All that a demo needs.
+pub fn build() -> Result<()> {
+    step("PostgreSQL", provision::postgresql)?;
+    step("dashboard (wasm)", frontend::build)?;
+    // The whole workspace, so that `cargo xtask test` finds its dependencies compiled with the same features.
+    step("stance", || shell::run(&mut shell::cargo(["build", "--workspace", "--bins"])))
 }
 
 /// Inside the clone, except for root: PostgreSQL then runs as another user, who cannot reach into root's folders.
@@ -52,32 +50,77 @@ fn data_dir() -> PathBuf {
     if shell::is_root() { "/var/lib/stance-demo".into() } else { shell::root().join(".stance") }
 }
 
-/// Starts the server in a process group of its own, and passes Ctrl-C and SIGTERM on to it, so that it ends in order and once.
-fn start(command: &mut Command) -> Result<Child> {
-    use std::os::unix::process::CommandExt;
-    let server = command.process_group(0).spawn().context("cannot start stance serve")?;
-    let id = server.id();
-    ctrlc::set_handler(move || {
-        let _ = terminate(id);
-    })?;
-    Ok(server)
+/// A server on the demo organization's data. Dropping it, Ctrl-C and SIGTERM end the server in order.
+pub struct Demo {
+    server: Child,
+    pub url: String,
+    pub email: String,
+    pub password: String,
 }
 
-fn terminate(process: u32) -> Result<()> {
-    shell::output(Command::new("kill").args(["-TERM", &process.to_string()])).map(|_| ())
-}
+impl Demo {
+    /// Makes the organization where the directory has none, and starts the server.
+    pub fn start(data: &Path, listen: &str) -> Result<Demo> {
+        let stance = shell::binary()?;
+        // The password is random and the database has only its hash.
+        let file = data.join("demo.json");
+        if !file.exists() {
+            step("demo organization", || make(&stance, data, &file))?;
+        }
+        let sign_in: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
+        let text = |key: &str| -> Result<String> {
+            Ok(sign_in[key].as_str().with_context(|| format!("no {key} in {}", file.display()))?.to_owned())
+        };
 
-/// Waits until the server takes requests.
-fn ready(stance: &Path, url: &str, server: &mut Child) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while shell::output(Command::new(stance).args(["healthcheck", "--server", url])).is_err() {
-        if let Some(status) = server.try_wait()? {
-            bail!("stance serve ended with {status}");
-        }
-        if Instant::now() > deadline {
-            bail!("not ready after two minutes");
-        }
-        std::thread::sleep(Duration::from_millis(200));
+        let mut serve = Command::new(&stance);
+        serve.arg("serve").args(["--listen", listen]).arg("--data-dir").arg(data);
+        // In a process group of its own, so that Ctrl-C reaches it once, from here.
+        let server = serve.process_group(0).spawn().context("cannot start stance serve")?;
+        let id = server.id();
+        let mut demo =
+            Demo { server, url: format!("http://{listen}"), email: text("email")?, password: text("password")? };
+        ctrlc::set_handler(move || terminate(id))?;
+        step("start", || demo.ready(&stance))?;
+        Ok(demo)
     }
-    Ok(())
+
+    /// Waits until the server takes requests.
+    fn ready(&mut self, stance: &Path) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while shell::output(Command::new(stance).args(["healthcheck", "--server", &self.url])).is_err() {
+            if let Some(status) = self.server.try_wait()? {
+                bail!("stance serve ended with {status}");
+            }
+            if Instant::now() > deadline {
+                bail!("not ready after two minutes");
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        if let Ok(None) = self.server.try_wait() {
+            terminate(self.server.id());
+            // Nothing can be done about an error here.
+            let _ = self.server.wait();
+        }
+    }
+}
+
+fn make(stance: &Path, data: &Path, file: &Path) -> Result<()> {
+    let mut command = Command::new(stance);
+    command.args(["admin", "demo", "--data-dir"]).arg(data);
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        bail!("`stance admin demo` ended with {}. To begin anew, remove {}", output.status, data.display());
+    }
+    Ok(fs::File::options().write(true).create_new(true).mode(0o600).open(file)?.write_all(&output.stdout)?)
+}
+
+fn terminate(process: u32) {
+    // It may have ended by itself in the meantime.
+    let _ = shell::output(Command::new("kill").args(["-TERM", &process.to_string()]));
 }
