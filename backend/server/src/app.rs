@@ -50,7 +50,7 @@ impl AppState {
         let tasks = Tasks::default();
         let live = Hub::start(&db, &tasks);
         Self {
-            schema: graphql::schema(db.clone(), live.clone()),
+            schema: graphql::schema(db.clone(), live.clone(), "http://stance.test".into()),
             live,
             clock: Clock::System,
             settings: Arc::new(<Cli as clap::Parser>::parse_from(["stance"]).settings),
@@ -99,7 +99,7 @@ async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: S
     let tasks = Tasks::default();
     let live = Hub::start(&db, &tasks);
     let state = AppState {
-        schema: graphql::schema(db.clone(), live.clone()),
+        schema: graphql::schema(db.clone(), live.clone(), args.origin()),
         live,
         clock: Clock::System,
         tasks: tasks.clone(),

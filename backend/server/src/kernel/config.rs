@@ -41,6 +41,12 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
+    /// Where browsers reach the server, for links that people pass on.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+    }
+
     /// Whether browsers come by TLS.
     #[must_use]
     pub fn tls(&self) -> bool {

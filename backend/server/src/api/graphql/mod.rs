@@ -71,10 +71,10 @@ pub fn sdl() -> String {
     builder().finish().sdl_with_options(options)
 }
 
-/// The schema, ready to be asked with [`execute`].
+/// The schema, ready to be asked with [`execute`]. Links that it gives out begin with `public_url`.
 #[must_use]
-pub fn schema(db: Db, live: Hub) -> Schema {
-    builder().data(db).data(live).finish()
+pub fn schema(db: Db, live: Hub, public_url: String) -> Schema {
+    builder().data(db).data(live).data(identity::PublicUrl(public_url)).finish()
 }
 
 /// Answers one request in the name of `asker`. The dashboard's pages call this in process; HTTP comes by [`http`].
