@@ -22,8 +22,8 @@ const SERVER_CONNECTIONS: u32 = 24;
 const WORKER_CONNECTIONS: u32 = 16;
 /// How long open requests may go on once shutdown began; streams end at once.
 const DRAIN: Duration = Duration::from_secs(4);
-/// How long background tasks may take beyond that.
-const TASKS: Duration = Duration::from_secs(2);
+/// How long background tasks may take, from the same moment: a bit more than jobs have to end.
+const TASKS: Duration = Duration::from_secs(6);
 
 /// What handlers work with; each part can be extracted by its own type.
 #[derive(Clone, FromRef)]
@@ -124,10 +124,11 @@ async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: S
         () = signals.any() => tracing::info!("shutting down"),
     }
     tasks.stopping().cancel();
-    if timeout(DRAIN, server).await.is_err() {
+    let (drained, ended) = tokio::join!(timeout(DRAIN, server), tasks.shutdown(TASKS));
+    if drained.is_err() {
         tracing::warn!("some requests did not end in time");
     }
-    if !tasks.shutdown(TASKS).await {
+    if !ended {
         tracing::warn!("some background tasks did not end in time");
     }
     Ok(())
@@ -146,7 +147,7 @@ pub async fn work(args: &DatabaseArgs) -> anyhow::Result<()> {
     tracing::info!("Stance works on jobs");
     signals.any().await;
     tracing::info!("shutting down");
-    tasks.shutdown(DRAIN + TASKS).await;
+    tasks.shutdown(TASKS).await;
     database.close().await;
     Ok(())
 }

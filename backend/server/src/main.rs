@@ -91,11 +91,16 @@ enum AuditCommand {
     Verify(DatabaseArgs),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
     telemetry::start(cli.log_format);
-    match run(cli.command).await {
+    let result = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
+        let result = runtime.block_on(run(cli.command));
+        // Whoever still computes (a parser, a password) has nobody to tell.
+        runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+        result
+    });
+    match result {
         Ok(code) => code,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "stance: {}", story(&error));

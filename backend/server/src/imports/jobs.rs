@@ -192,7 +192,13 @@ impl Import<'_> {
         for finding in changed {
             live::notify(&mut tx, Topic::Finding, finding).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        let format = importer.format();
+        metrics::counter!("stance_import_findings_total", "format" => format)
+            .increment(u64::try_from(staged.findings).unwrap_or_default());
+        let bytes = self.read.load(Ordering::Relaxed);
+        metrics::counter!("stance_import_bytes_total", "format" => format).increment(bytes);
+        Ok(())
     }
 
     /// Says where the import is, in a transaction of its own.

@@ -94,6 +94,13 @@ impl Runner {
             job, tenant = %envelope.tenant, request = envelope.request_id, attempt = envelope.attempt,
             ms = started.elapsed().as_millis(), outcome = ?result.as_ref().map_err(|e| e.kind), "job"
         );
+        let outcome = match &result {
+            Ok(Outcome::Done) => "done",
+            Ok(Outcome::Later(_)) => "later",
+            Err(_) => "failed",
+        };
+        metrics::counter!("stance_job_attempts_total", "job" => job, "outcome" => outcome).increment(1);
+        metrics::histogram!("stance_job_duration_seconds", "job" => job).record(started.elapsed().as_secs_f64());
         if let Err(error) = &result {
             tracing::warn!(
                 job,

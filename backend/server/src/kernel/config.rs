@@ -3,7 +3,7 @@
 use super::{db::Db, embedded_postgres::EmbeddedPostgres};
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
-use std::{net::SocketAddr, path::PathBuf, str::FromStr as _};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 
 /// Which database. Without a URL Stance runs a private PostgreSQL in the data directory.
 #[derive(clap::Args, Clone, Debug)]
@@ -126,9 +126,11 @@ async fn connect(options: PgConnectOptions, connections: u32) -> anyhow::Result<
 }
 
 impl Database {
-    /// Closes the connections and stops the private PostgreSQL.
+    /// Closes the connections, at once if they are not given back within a second, and stops the private PostgreSQL.
     pub async fn close(self) {
-        self.db.close().await;
+        if tokio::time::timeout(Duration::from_secs(1), self.db.close()).await.is_err() {
+            tracing::warn!("some database connections were still in use");
+        }
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }

@@ -126,7 +126,7 @@ impl EmbeddedPostgres {
         process::PidFile::read(&data_dir.join("postgres")).map(|file| connect_options(&file.socket_dir))
     }
 
-    /// Stops PostgreSQL: connections end, a checkpoint is written; at most three seconds, then without checkpoint, which
+    /// Stops PostgreSQL: connections end, a checkpoint is written; at most two seconds, then without checkpoint, which
     /// costs the next start some time but no data.
     pub async fn stop(self) {
         let _ = self.stop.send(());
@@ -211,7 +211,7 @@ async fn create_database(options: &PgConnectOptions) -> Result<()> {
 }
 
 /// How long a server may take to stop before it is told to leave its checkpoint.
-const STOP: Duration = Duration::from_secs(3);
+const STOP: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests;

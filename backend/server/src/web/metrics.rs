@@ -41,6 +41,10 @@ impl Metrics {
         ::metrics::describe_gauge!("stance_database_connections", "Connections of this process, by state.");
         ::metrics::describe_gauge!("stance_jobs", "Jobs in the queue, by queue and state.");
         ::metrics::describe_gauge!("stance_job_lag_seconds", "How long the oldest waiting job has been due, by queue.");
+        ::metrics::describe_counter!("stance_job_attempts_total", "Attempts at jobs, by kind and outcome.");
+        ::metrics::describe_histogram!("stance_job_duration_seconds", "How long attempts at jobs took, by kind.");
+        ::metrics::describe_counter!("stance_import_findings_total", "Findings in imported reports, by format.");
+        ::metrics::describe_counter!("stance_import_bytes_total", "Bytes of imported reports, by format.");
         Ok(Self(handle))
     }
 
