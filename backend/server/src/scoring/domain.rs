@@ -46,6 +46,10 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// Nothing was ever looked at.
+    pub const UNASSESSED: Self =
+        Self { residual: None, inherent: None, checks_fresh: 0, checks_total: 0, open_findings: 0 };
+
     /// 0 to 1: the share of applicable checks that are fresh; 1 where none applies.
     #[must_use]
     pub fn completeness(&self) -> f64 {

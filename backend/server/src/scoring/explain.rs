@@ -5,7 +5,7 @@ use super::{
     repo,
 };
 use crate::kernel::{Ctx, Db, Error, Permission, Result};
-use stance_engine::risk::{CHECKS, CheckResult, CheckState, constants::mean_weight, risk_of_weight, weight};
+use stance_engine::risk::{CHECKS, CheckResult, CheckState, constants::mean_weight, weight};
 use stance_shared::{AssetId, Criticality, FindingId, Layer};
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
@@ -69,23 +69,14 @@ pub fn points(total: f64, term: f64) -> f64 {
     if whole <= 0.0 { 0.0 } else { 100.0 * total * (weight(term) / whole).min(1.0) }
 }
 
-/// The figure (0 to 1) that is left of `total` without a term.
-#[must_use]
-pub fn asset_without(total: f64, term: f64) -> f64 {
-    risk_of_weight(weight(total) - weight(term))
-}
-
-/// The largest terms of an asset's residual risk: its open findings and what it inherits.
+/// The `first` largest terms of an asset's residual risk: its open findings and what it inherits.
 ///
 /// # Errors
-/// `BAD_INPUT` when `first` is outside 1..=100; `FORBIDDEN`; or when the database fails.
-pub async fn shares(db: &Db, ctx: &Ctx, asset: AssetId, risk: &AssetRisk, first: i32) -> Result<Shares> {
-    if !(1..=100).contains(&first) {
-        return Err(Error::field("first", "must be 1 to 100"));
-    }
+/// `FORBIDDEN`; or when the database fails.
+pub async fn shares(db: &Db, ctx: &Ctx, asset: AssetId, risk: &AssetRisk, first: i64) -> Result<Shares> {
     let Some(total) = risk.all.residual else { return Ok(Shares::default()) };
     let mut tx = db.begin(ctx, Permission::FindingRead).await?;
-    let findings = repo::top_of_asset(&mut tx, asset, i64::from(first)).await?;
+    let findings = repo::top_of_asset(&mut tx, asset, first).await?;
     let own = findings.into_iter().map(|(id, layer, term)| Share {
         finding: Some(FindingId(id)),
         inherited_from: None,
@@ -134,14 +125,11 @@ fn terms(assessed: &[(Uuid, String, f64)]) -> Result<Vec<(Uuid, f64, f64, f64)>>
         .collect()
 }
 
-/// The assets that make most of the organization's risk.
+/// The `first` assets that make most of the organization's risk.
 ///
 /// # Errors
-/// `BAD_INPUT` when `first` is outside 1..=100; `FORBIDDEN`; or when the database fails.
-pub async fn riskiest(db: &Db, ctx: &Ctx, first: i32) -> Result<Vec<RiskyAsset>> {
-    if !(1..=100).contains(&first) {
-        return Err(Error::field("first", "must be 1 to 100"));
-    }
+/// `FORBIDDEN`; or when the database fails.
+pub async fn riskiest(db: &Db, ctx: &Ctx, first: i64) -> Result<Vec<RiskyAsset>> {
     let mut tx = db.begin(ctx, Permission::PostureRead).await?;
     let mut terms = terms(&repo::assessed(&mut tx).await?)?;
     let sum: f64 = terms.iter().map(|term| term.3).sum();
@@ -151,7 +139,8 @@ pub async fn riskiest(db: &Db, ctx: &Ctx, first: i32) -> Result<Vec<RiskyAsset>>
     let risks = repo::asset_risks(&mut tx, &ids).await?;
     let top = |id: &AssetId| {
         let layers = &risks.get(id)?.layers;
-        let open = layers.iter().filter_map(|(layer, figure)| Some((*layer, figure.residual.filter(|risk| *risk > 0.0)?)));
+        let open =
+            layers.iter().filter_map(|(layer, figure)| Some((*layer, figure.residual.filter(|risk| *risk > 0.0)?)));
         open.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).map(|(layer, _)| layer)
     };
     Ok(terms
@@ -189,8 +178,10 @@ pub async fn top_findings(db: &Db, ctx: &Ctx, first: i32) -> Result<TopFindings>
     let gain = |asset: &Uuid, closed: f64| {
         assets.get(asset).map_or(0.0, |(whole, mean)| mean * ((-(whole - closed).max(0.0)).exp() - (-whole).exp()))
     };
-    let mut ranked: Vec<_> =
-        candidates.into_iter().map(|(asset, finding, risk)| (gain(&asset, weight(risk)), asset, finding, risk)).collect();
+    let mut ranked: Vec<_> = candidates
+        .into_iter()
+        .map(|(asset, finding, risk)| (gain(&asset, weight(risk)), asset, finding, risk))
+        .collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.3.total_cmp(&a.3)).then(a.2.cmp(&b.2)));
     ranked.truncate(usize::try_from(first).unwrap_or_default());
     let mut closed: BTreeMap<Uuid, f64> = BTreeMap::new();

@@ -18,5 +18,7 @@ mod service;
 mod tests;
 
 pub use domain::*;
-pub use explain::{Gap, RiskyAsset, Share, Shares, TopFindings, asset_without, checks, gaps, points, riskiest, shares, top_findings, top_of_layer};
+pub use explain::{
+    Gap, RiskyAsset, Share, Shares, TopFindings, checks, gaps, points, riskiest, shares, top_findings, top_of_layer,
+};
 pub use service::{asset_history, asset_risks, day_changes, mark_dirty, posture, posture_history};

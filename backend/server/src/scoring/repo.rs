@@ -119,7 +119,12 @@ pub async fn facts(tx: &mut TenantTx, assets: Option<&[Uuid]>) -> Result<Vec<Fac
                 owner: row.owner,
                 provenance: row.provenance,
                 tools: row.tools,
-                assessments: row.at.map(serde_json::from_value).transpose().map_err(Error::internal)?.unwrap_or_default(),
+                assessments: row
+                    .at
+                    .map(serde_json::from_value)
+                    .transpose()
+                    .map_err(Error::internal)?
+                    .unwrap_or_default(),
             })
         })
         .collect()
@@ -143,7 +148,10 @@ pub struct AssetFigure {
 }
 
 /// The stored figures of assets; of all when none are named.
-pub async fn asset_figures(tx: &mut TenantTx, assets: Option<&[Uuid]>) -> Result<Vec<(AssetFigure, String, DateTime<Utc>)>> {
+pub async fn asset_figures(
+    tx: &mut TenantTx,
+    assets: Option<&[Uuid]>,
+) -> Result<Vec<(AssetFigure, String, DateTime<Utc>)>> {
     let rows = sqlx::query!(
         "select asset_id, layer, residual, inherent, checks_fresh, checks_total, open_findings, inherited, formula, input_hash, computed_at
          from asset_risk where tenant_id = $1 and ($2::uuid[] is null or asset_id = any($2))",

@@ -53,10 +53,9 @@ pub async fn asset_risks(db: &Db, ctx: &Ctx, assets: &[AssetId]) -> Result<HashM
 /// `FORBIDDEN`, or when the database fails.
 pub async fn posture(db: &Db, ctx: &Ctx) -> Result<Posture> {
     let found = repo::posture(&mut db.begin(ctx, Permission::PostureRead).await?).await?;
-    let nothing = Figure { residual: None, inherent: None, checks_fresh: 0, checks_total: 0, open_findings: 0 };
     Ok(found.unwrap_or_else(|| Posture {
-        all: nothing.clone(),
-        layers: Layer::ALL.iter().map(|layer| (*layer, nothing.clone())).collect(),
+        all: Figure::UNASSESSED,
+        layers: Layer::ALL.iter().map(|layer| (*layer, Figure::UNASSESSED)).collect(),
         assets: 0,
         assessed: 0,
         formula: FORMULA.to_owned(),
@@ -96,6 +95,8 @@ pub async fn asset_history(db: &Db, ctx: &Ctx, asset: AssetId, days: i32) -> Res
 pub async fn day_changes(db: &Db, ctx: &Ctx, days: i32) -> Result<Vec<DayChange>> {
     let first = since(ctx, days)?;
     let found = repo::day_changes(&mut db.begin(ctx, Permission::PostureRead).await?, first).await?;
-    let day = |day| found.iter().find(|change| change.day == day).copied().unwrap_or(DayChange { day, ..DayChange::default() });
+    let day = |day| {
+        found.iter().find(|change| change.day == day).copied().unwrap_or(DayChange { day, ..DayChange::default() })
+    };
     Ok(first.iter_days().take(usize::try_from(days).unwrap_or_default()).map(day).collect())
 }

@@ -4,6 +4,7 @@ use crate::{
     kernel::{Clock, Ctx, Db, Permission, testing},
 };
 use sqlx::PgPool;
+use stance_engine::risk::{risk_of_weight, weight};
 use stance_shared::{AssetId, Criticality, Layer};
 use uuid::Uuid;
 
@@ -166,10 +167,14 @@ async fn shares_add_up_and_what_if_agrees_with_closing(pool: PgPool) {
 
     let top = top_findings(&bench.db, &bench.ctx, 1).await.unwrap();
     assert_eq!(top.findings[0].0, worst);
-    sqlx::query("update finding set active = false, resolved_at = now() where id = $1").bind(worst).execute(&bench.pool).await.unwrap();
+    sqlx::query("update finding set active = false, resolved_at = now() where id = $1")
+        .bind(worst)
+        .execute(&bench.pool)
+        .await
+        .unwrap();
     bench.recompute(&[model]).await;
     let after = bench.risk(model).await.all.residual.unwrap();
-    assert!((after - asset_without(total, 0.7 * 1.15)).abs() < 1e-9);
+    assert!((after - risk_of_weight(weight(total) - weight(0.7 * 1.15))).abs() < 1e-9);
     assert!(close(top.risk_after, after), "{top:?}");
 }
 
