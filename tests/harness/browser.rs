@@ -82,6 +82,19 @@ impl Browser {
         self.hydrated().await
     }
 
+    /// Signs in through the form.
+    ///
+    /// # Errors
+    /// When the overview does not come.
+    pub async fn sign_in(&self, url: &str, email: &str, password: &str) -> Result<()> {
+        self.client.goto(&format!("{url}/sign-in")).await?;
+        self.element("input[name=email]").await?.send_keys(email).await?;
+        self.element("input[name=password]").await?.send_keys(password).await?;
+        self.element("form button[type=submit]").await?.click().await?;
+        self.element(".app").await?;
+        self.hydrated().await
+    }
+
     /// Waits for the marker that hydration sets.
     ///
     /// # Errors

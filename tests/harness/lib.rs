@@ -8,7 +8,7 @@ mod client;
 mod server;
 
 pub use client::{Client, Import};
-pub use server::{Options, Stance, binary};
+pub use server::{Options, Organization, PASSWORD, Stance, binary};
 
 use std::path::PathBuf;
 

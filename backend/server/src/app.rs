@@ -63,6 +63,7 @@ impl AppState {
 }
 
 /// All routes, with everything that happens around them.
+#[must_use]
 pub fn router(state: AppState) -> Router {
     web::around(&state, web::router().merge(api::router())).with_state(state)
 }

@@ -2,8 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use stance::{
-    api, app, audit,
-    cli::import::{self, ImportArgs},
+    api, app, audit, demo,
     identity::entry::{self, NewOrganization},
     kernel::{
         Clock, Error, authz,
@@ -35,8 +34,6 @@ enum Command {
     Worker(DatabaseArgs),
     /// Lay down the database or bring it up to date, and end. Servers and workers do so themselves when they start.
     Migrate(DatabaseArgs),
-    /// Upload reports to a server and wait until they are merged.
-    Import(ImportArgs),
     /// What only the operator may do.
     #[command(subcommand)]
     Admin(Admin),
@@ -75,6 +72,11 @@ enum Admin {
         /// Print {"organizationId", "userId", "apiToken"}.
         #[arg(long)]
         json: bool,
+    },
+    /// Fill an empty database with the demo organization: a month of real reports. Run it before the server starts.
+    Demo {
+        #[command(flatten)]
+        database: DatabaseArgs,
     },
 }
 
@@ -131,13 +133,13 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             database.close().await;
             result?;
         }
-        Command::Import(args) => return Ok(import::run(args).await),
         Command::Admin(Admin::Bootstrap { database, organization, email, name, json, .. }) => {
             let mut password = String::new();
             BufReader::new(std::io::stdin().take(4096)).read_line(&mut password)?;
             let password = password.trim_end_matches(['\r', '\n']).to_owned();
             bootstrap(&database, NewOrganization { organization, email, name, password }, json).await?;
         }
+        Command::Admin(Admin::Demo { database }) => make_demo(&database).await?,
         Command::Schema { what: Schema::Authorization } => write!(std::io::stdout(), "{}", authz::matrix())?,
         Command::Schema { what: Schema::Openapi } => {
             writeln!(std::io::stdout(), "{}", api::rest::openapi().to_pretty_json()?)?;
@@ -147,6 +149,25 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Healthcheck { server } => return healthcheck(&server).await,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn make_demo(args: &DatabaseArgs) -> anyhow::Result<()> {
+    let database = args.open(4).await?;
+    let bar = indicatif::ProgressBar::no_length()
+        .with_style(indicatif::ProgressStyle::with_template("{bar:30} {pos}/{len} reports and decisions")?);
+    let result = async {
+        app::migrate(&database.db).await?;
+        demo::make(&database.db, |done, all| {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        })
+        .await
+    }
+    .await;
+    bar.finish_and_clear();
+    database.close().await;
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(&result?)?)?;
+    Ok(())
 }
 
 async fn bootstrap(args: &DatabaseArgs, input: NewOrganization, json: bool) -> anyhow::Result<()> {

@@ -27,6 +27,15 @@ pub async fn by_ids(db: &Db, ctx: &Ctx, ids: &[AssetId]) -> Result<HashMap<Asset
     Ok(repo::by_ids(&mut tx, ids).await?.into_iter().map(|asset| (asset.id, asset)).collect())
 }
 
+/// The ids of the assets with these keys; unknown ones are left out.
+///
+/// # Errors
+/// `FORBIDDEN`, or when the database fails.
+pub async fn ids_by_keys(db: &Db, ctx: &Ctx, keys: &[AssetRef]) -> Result<BTreeMap<AssetRef, AssetId>> {
+    let mut tx = db.begin(ctx, Permission::AssetRead).await?;
+    Ok(repo::ids_by_keys(&mut tx, keys).await?.into_iter().collect())
+}
+
 /// One page of assets.
 ///
 /// # Errors

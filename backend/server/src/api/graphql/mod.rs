@@ -16,13 +16,10 @@ pub mod findings;
 pub mod follow;
 pub mod http;
 pub mod identity;
-pub mod imports;
 pub mod inventory;
-pub mod jobs;
 pub mod limits;
 pub mod loaders;
 pub mod node;
-pub mod posture;
 pub mod search;
 #[cfg(test)]
 mod tests;
@@ -43,24 +40,15 @@ pub struct Query(
     inventory::InventoryQuery,
     findings::FindingsQuery,
     search::SearchQuery,
-    imports::ImportsQuery,
-    posture::PostureQuery,
-    jobs::JobsQuery,
 );
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(
-    identity::IdentityMutation,
-    inventory::InventoryMutation,
-    findings::FindingsMutation,
-    imports::ImportsMutation,
-    jobs::JobsMutation,
-);
+pub struct Mutation(identity::IdentityMutation, inventory::InventoryMutation, findings::FindingsMutation);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(findings::FindingsSubscription, imports::ImportsSubscription);
+pub struct Subscription(findings::FindingsSubscription);
 
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 

@@ -1,3 +1,0 @@
-//! Commands that talk to a server over its API, as anybody else would.
-
-pub mod import;
