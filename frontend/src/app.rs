@@ -119,7 +119,7 @@ pub fn shell() -> impl IntoView {
                 <script type="module" nonce=nonce inner_html=start></script>
                 <leptos_meta::MetaTags/>
             </head>
-            <body><App/></body>
+            <body>{crate::load::with_data(|| view! { <App/> }.into_any())}</body>
         </html>
     }
 }

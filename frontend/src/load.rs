@@ -1,20 +1,30 @@
-//! Data for a page: one kind of resource for all documents, so that the browser's module has the machinery once.
+//! Data for pages, keyed by the request that asks for it.
+//!
+//! The server renders the page again and again until nothing is wanted any more (one pass for each level of requests that depend on
+//! an answer, three at most), and puts all replies beside the page; the browser hydrates from them without asking. So parts may nest
+//! at will, which Leptos' resources may not: those are numbered in the order of their making, and a suspended part is made more than once.
 
+#[cfg(any(feature = "ssr", feature = "hydrate"))]
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use graphql_client::GraphQLQuery;
 use leptos::prelude::*;
 
+#[cfg(feature = "hydrate")]
+use crate::state;
 use crate::{
     components,
     gql::{self, GqlError},
-    state,
 };
+
+/// The element of the document that holds the replies.
+pub const DATA: &str = "stance-data";
 
 type Body = Arc<dyn Fn() -> String + Send + Sync>;
 type Render = Arc<dyn Fn(&str) -> AnyView + Send + Sync>;
 
-/// Loads a document and renders it; loads anew when the variables or [`state::refresh`] change. The old content stays until then.
+/// Loads a document and renders it; loads anew when the variables or [`refresh`](crate::state::refresh) change. The old content stays until then.
 ///
 /// `what` names the data in an error. Without permission or after sign-out the reader gets an answer, not an empty page.
 pub fn load<Q>(
@@ -37,10 +47,97 @@ where
 }
 
 fn load_text(body: Body, skeleton: fn() -> AnyView, render: Render) -> AnyView {
-    let app = state::app();
-    let reply = Resource::new_str_blocking(move || (app.tick.get(), body()), |(_, body)| gql::send(body));
-    let content = move || reply.get().map(|reply| render(&reply));
-    view! { <Transition fallback=skeleton>{content}</Transition> }.into_any()
+    let reply = RwSignal::new(known(&untrack(|| body())));
+    #[cfg(feature = "hydrate")]
+    follow(body, reply);
+    let content = move || reply.with(|reply| reply.as_deref().map_or_else(skeleton, |reply| render(reply)));
+    view! { {content} }.into_any()
+}
+
+/// Asks again when the request or the tick changes; an answer to an older question is dropped.
+#[cfg(feature = "hydrate")]
+fn follow(body: Body, reply: RwSignal<Option<String>>) {
+    let tick = state::app().tick;
+    let latest = StoredValue::new((0_u64, String::new()));
+    Effect::new(move |before: Option<(u64, String)>| {
+        let wanted = (tick.get(), body());
+        let answered = before.is_none() && reply.with_untracked(Option::is_some);
+        if !answered && before.as_ref() != Some(&wanted) {
+            let question = wanted.clone();
+            latest.set_value(wanted.clone());
+            leptos::task::spawn_local(async move {
+                let text = gql::send(question.1.clone()).await;
+                if latest.try_with_value(|latest| *latest == question) == Some(true) {
+                    let _ = reply.try_set(Some(text));
+                }
+            });
+        }
+        wanted
+    });
+}
+
+/// Replies by request, and the requests that have none yet.
+#[cfg(feature = "ssr")]
+#[derive(Clone, Default)]
+struct Replies {
+    state: Arc<std::sync::Mutex<(BTreeMap<String, String>, Vec<String>)>>,
+}
+
+/// The reply to a request, if it came with the page.
+#[cfg(feature = "hydrate")]
+fn known(body: &str) -> Option<String> {
+    thread_local! {
+        static REPLIES: std::cell::RefCell<Option<BTreeMap<String, String>>> = const { std::cell::RefCell::new(None) };
+    }
+    REPLIES.with_borrow_mut(|replies| {
+        replies
+            .get_or_insert_with(|| {
+                let text = document().get_element_by_id(DATA).and_then(|element| element.text_content());
+                text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+            })
+            .remove(body)
+    })
+}
+
+/// The reply to a request, if an earlier pass has wanted it; otherwise it is wanted now.
+#[cfg(not(feature = "hydrate"))]
+fn known(body: &str) -> Option<String> {
+    #[cfg(feature = "ssr")]
+    if let Some(replies) = use_context::<Replies>() {
+        let mut state = replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let reply = state.0.get(body).cloned();
+        if reply.is_none() && !state.1.iter().any(|wanted| wanted == body) {
+            state.1.push(body.to_owned());
+        }
+        return reply;
+    }
+    let _ = body;
+    None
+}
+
+/// Renders `page` with all the data that it wants, followed by the data for the browser.
+#[cfg(feature = "ssr")]
+pub fn with_data(page: fn() -> AnyView) -> AnyView {
+    let replies = Replies::default();
+    provide_context(replies.clone());
+    Suspend::new(async move {
+        loop {
+            let pass = Owner::new();
+            let _ = pass.with(|| page().to_html());
+            pass.cleanup();
+            let wanted = std::mem::take(&mut replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1);
+            if wanted.is_empty() {
+                break;
+            }
+            let answers = futures::future::join_all(wanted.iter().cloned().map(gql::send)).await;
+            replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0.extend(wanted.into_iter().zip(answers));
+        }
+        let data = serde_json::to_string(&replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0);
+        // In a script element only `<` could end the data early.
+        let data = data.unwrap_or_default().replace('<', "\\u003c");
+        view! { {page()}<script type="application/json" id=DATA nonce=leptos::nonce::use_nonce() inner_html=data></script> }
+    })
+    .into_any()
 }
 
 fn refused(what: &str, error: &GqlError) -> AnyView {

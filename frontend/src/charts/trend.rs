@@ -106,7 +106,7 @@ fn markup(points: &[TrendPoint], name: &str) -> Option<String> {
     let marks = if count > 1 { 4 } else { 0 };
     let x_labels: String = (0..=marks)
         .filter_map(|mark| {
-            let i = if marks == 0 { 0 } else { mark * (count - 1) / marks };
+            let i = (mark * (count - 1)).checked_div(marks).unwrap_or(0);
             let class = if mark == marks {
                 " class=\"stop\""
             } else if mark == 0 {

@@ -8,6 +8,7 @@ use stance_shared::{
 };
 
 type DateTime = String;
+#[expect(clippy::upper_case_acronyms, reason = "the name of the schema's scalar")]
 type JSON = serde_json::Value;
 
 macro_rules! words {

@@ -195,7 +195,7 @@ fn open_findings(asset: &Asset, href: &str) -> AnyView {
         view! { <p class="muted">"No open findings."</p> }.into_any()
     } else {
         view! {
-            <div class="tbl"><table><thead><tr>{c::head("Severity", "tbl-sev w", "92px")}{c::head("Finding", "", "")}{c::head("Status", "p2 w", "120px")}{c::head("Layer", "p3 w", "104px")}{c::head("Tool", "p1 w", "128px")}{c::head("Age", "num w", "64px")}</tr></thead>
+            <div class="tbl"><table><thead><tr>{c::head("Severity", "tbl-sev w", "92px")}{c::head("Finding", "", "")}{c::head("Status", "p2 w", "136px")}{c::head("Layer", "p3 w", "104px")}{c::head("Tool", "p1 w", "128px")}{c::head("Age", "num w", "64px")}</tr></thead>
             <tbody>{rows.collect_view()}</tbody></table></div>
         }
         .into_any()

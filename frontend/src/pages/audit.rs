@@ -92,7 +92,7 @@ fn content(data: data::ResponseData, params: &Params) -> AnyView {
         .into_any()
     };
     view! {
-        <p class="answer"><b>{format::counted(log.total_count, "entry", "entries")}{matching}"."</b>" Each carries the hash of the one before; none can be changed or taken out."</p>
+        <p class="answer"><b>{format!("{}{matching}.", format::counted(log.total_count, "entry", "entries"))}</b>" Each carries the hash of the one before, so that a change shows."</p>
         <div class="bar-tools">
             <form class="form-line" method="get" action=PATH data-nav="" role="search">
                 <input class="input slim" name="action" value=params.text("action") placeholder="Action, e.g. finding.triaged" aria-label="Action" maxlength="100"/>

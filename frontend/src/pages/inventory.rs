@@ -90,7 +90,7 @@ fn content(data: data::ResponseData, params: &Params) -> AnyView {
         view! { {table(assets.nodes, params)}{c::pager(PATH, params, shown, total, ("asset", "assets"), next)} }
             .into_any()
     };
-    view! { <p class="answer"><b>{head}{matching}</b>{unknown}"."</p>{tabs(&data.asset_counts, all, params)}{bar(params)}{body} }.into_any()
+    view! { <p class="answer"><b>{format!("{head}{matching}")}</b>{unknown}"."</p>{tabs(&data.asset_counts, all, params)}{bar(params)}{body} }.into_any()
 }
 
 fn tabs(counts: &[data::AssetListAssetCounts], all: i64, params: &Params) -> AnyView {

@@ -72,7 +72,7 @@ fn answer(posture: &data::OverviewPosture) -> AnyView {
     let head = format!("Risk {}, grade {}{trend}", format::risk(risk), grade.as_str());
     let top = &posture.top_findings;
     let cause = top.findings.first().map(|finding| {
-        view! { " most of it from "<a href=c::asset_url(&finding.asset.id)>{c::text(&finding.asset.name)}</a>": "<a class="plain" href=c::finding_url(&finding.id)>{c::text(&shorten(&finding.title, 90))}</a>"." }
+        view! { " closing "<a class="wraps" href=c::finding_url(&finding.id)>{c::text(&shorten(&finding.title, 80))}</a>" on "<a href=c::asset_url(&finding.asset.id)>{c::text(&finding.asset.name)}</a>" lowers it most." }
     });
     let colon = if cause.is_some() { ":" } else { "." };
     let closing = top.risk_after.filter(|_| !top.findings.is_empty()).map(|after| {

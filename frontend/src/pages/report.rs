@@ -44,7 +44,7 @@ fn page(report: &Report, params: &Params) -> AnyView {
         none()
     } else {
         let table = view! {
-            <div class="tbl"><table><thead><tr>{c::head("Severity", "tbl-sev w", "92px")}{c::head("Finding", "", "")}{c::head("Asset", "p1 w", "180px")}{c::head("Status", "p2 w", "120px")}{c::head("Layer", "p3 w", "104px")}{c::head("Age", "num w", "64px")}</tr></thead>
+            <div class="tbl"><table><thead><tr>{c::head("Severity", "tbl-sev w", "92px")}{c::head("Finding", "", "")}{c::head("Asset", "p1 w", "180px")}{c::head("Status", "p2 w", "136px")}{c::head("Layer", "p3 w", "104px")}{c::head("Age", "num w", "64px")}</tr></thead>
             <tbody>{rows.collect_view()}</tbody></table></div>
             {c::pager(&path, params, findings.nodes.len(), findings.total_count, ("finding", "findings"), next)}
         };
@@ -132,7 +132,7 @@ fn facts(report: &Report) -> AnyView {
         .assets
         .iter()
         .take(8)
-        .map(|asset| view! { {c::asset(&asset.id, asset.kind, &asset.name)}{c::risk(asset.risk.risk)}<br/> })
+        .map(|asset| view! { <span class="cell">{c::asset(&asset.id, asset.kind, &asset.name)}{c::risk(asset.risk.risk)}</span> })
         .collect_view();
     let took = match (
         report.started_at.as_deref().and_then(format::seconds),
