@@ -16,7 +16,7 @@ mod triage;
 mod triage_repo;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use domain::*;
 pub use triage::{Action, MAX_TRIAGE, Triage, Triaged, expire_due, triage, undo};

@@ -128,6 +128,15 @@ impl<S: Subscriber> Layer<S> for StatementCounter {
     }
 }
 
+/// Makes statements of this thread count while the guard lives, as [`start`] does for a program.
+#[cfg(test)]
+#[must_use]
+pub fn count_statements() -> tracing::subscriber::DefaultGuard {
+    tracing_subscriber::registry()
+        .with(StatementCounter.with_filter(filter_fn(|m| m.target() == STATEMENTS)))
+        .set_default()
+}
+
 struct Elapsed(f64);
 
 impl field::Visit for Elapsed {
