@@ -133,8 +133,9 @@ async fn a_page_has_its_own_nonce_its_own_status_and_a_way_in(pool: PgPool) {
     let inside = send(&router, request("GET", "/sign-in", &[("authorization", &bearer)])).await;
     assert_eq!(inside.headers()[header::LOCATION], "/");
     let overview = send(&router, request("GET", "/", &[("authorization", &bearer)])).await;
-    assert_eq!(overview.status(), 200);
-    assert!(text(overview).await.contains("Acme"), "whole without JavaScript");
+    let (status, page) = (overview.status(), text(overview).await);
+    assert_eq!(status, 200, "{page}");
+    assert!(page.contains("Acme"), "whole without JavaScript");
 }
 
 #[sqlx::test(migrations = false)]
