@@ -103,6 +103,9 @@ pub trait Importer: Sync {
     /// What a person calls it, for example `SARIF 2.1.0`.
     fn title(&self) -> &'static str;
 
+    /// Markdown for the uploader: how to make the report, what is taken over.
+    fn help(&self) -> &'static str;
+
     /// Whether these first bytes (at most [`SNIFF_BYTES`], decompressed) are of this format.
     /// Exactly one importer says yes to a well-formed report.
     fn sniff(&self, head: &[u8]) -> bool;

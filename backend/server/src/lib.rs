@@ -3,6 +3,7 @@
 pub mod api;
 pub mod app;
 pub mod audit;
+pub mod cli;
 pub mod demo;
 pub mod findings;
 pub mod identity;

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use stance::{
-    api, app, audit, demo,
+    api, app, audit,
+    cli::import::{self, ImportArgs},
+    demo,
     identity::entry::{self, NewOrganization},
     kernel::{
         Clock, Error, authz,
@@ -34,6 +36,8 @@ enum Command {
     Worker(DatabaseArgs),
     /// Lay down the database or bring it up to date, and end. Servers and workers do so themselves when they start.
     Migrate(DatabaseArgs),
+    /// Upload reports to a server and wait until they are merged.
+    Import(ImportArgs),
     /// What only the operator may do.
     #[command(subcommand)]
     Admin(Admin),
@@ -133,6 +137,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             database.close().await;
             result?;
         }
+        Command::Import(args) => return Ok(import::run(args).await),
         Command::Admin(Admin::Bootstrap { database, organization, email, name, json, .. }) => {
             let mut password = String::new();
             BufReader::new(std::io::stdin().take(4096)).read_line(&mut password)?;

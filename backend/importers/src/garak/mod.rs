@@ -37,6 +37,10 @@ impl Importer for Garak {
         "garak report or hitlog (JSONL)"
     }
 
+    fn help(&self) -> &'static str {
+        include_str!("README.md")
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         let line = Outline::of(head);
         line.has("entry_type") || (line.has("probe") && line.has("detector") && line.has("generator"))

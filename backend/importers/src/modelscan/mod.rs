@@ -41,6 +41,10 @@ impl Importer for ModelScan {
         "ModelScan JSON"
     }
 
+    fn help(&self) -> &'static str {
+        include_str!("README.md")
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         let outline = Outline::of(head);
         outline.has("summary.modelscan_version")

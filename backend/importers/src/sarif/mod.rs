@@ -33,6 +33,10 @@ impl Importer for Sarif {
         "SARIF 2.1.0"
     }
 
+    fn help(&self) -> &'static str {
+        include_str!("README.md")
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         let outline = Outline::of(head);
         let says_so = outline.text("$schema").is_some_and(|schema| schema.to_lowercase().contains("sarif"));

@@ -39,6 +39,10 @@ impl Importer for Stance {
         "Stance findings JSON"
     }
 
+    fn help(&self) -> &'static str {
+        include_str!("README.md")
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         Outline::of(head).has("stance")
     }

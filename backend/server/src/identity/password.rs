@@ -141,7 +141,7 @@ pub async fn hash(password: String) -> Result<String> {
 pub async fn verify(stored: Option<String>, password: String) -> Result<bool> {
     static DUMMY: OnceLock<String> = OnceLock::new();
     #[cfg(test)]
-    tests::CHECKED.lock().unwrap().push(password.clone());
+    tests::note(&password);
     hashing(move || {
         // Before the branch, so that not even the first unknown account takes longer.
         let dummy = DUMMY.get_or_init(|| hash_now("no account has it").unwrap_or_default());
@@ -160,6 +160,10 @@ pub(super) mod tests {
 
     /// Passwords whose check did the work, in any test of the process.
     pub static CHECKED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+    pub fn note(password: &str) {
+        CHECKED.lock().unwrap().push(password.to_owned());
+    }
 
     #[test]
     fn weak_ones_are_refused_by_name() {

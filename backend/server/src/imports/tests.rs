@@ -492,3 +492,27 @@ async fn real_reports_import_twice_without_change(pool: PgPool) {
     }
     assert!(taken > 0, "no report was taken");
 }
+
+/// The whole way: upload, queue, import, scoring, all by the process's own workers.
+#[sqlx::test(migrations = false)]
+async fn an_upload_becomes_risk_by_itself(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let tasks = crate::kernel::tasks::Tasks::default();
+    let hub = crate::live::Hub::start(&bench.db, &tasks);
+    crate::jobs::start(&bench.db, &Clock::System, &tasks);
+    let events = hub.subscribe(bench.ctx.tenant);
+    let id = bench.start("APPLICATION:shop", sarif("lint", "", &[hit("a", 1, "x")])).await;
+    let report = wait(&bench.db, &bench.ctx, id, events, std::time::Duration::from_secs(30)).await.unwrap();
+    assert_eq!((report.status, report.counts.new), (ReportStatus::Done, 1));
+    let mut posture = crate::scoring::posture(&bench.db, &bench.ctx).await.unwrap();
+    for _ in 0..500 {
+        if posture.all.residual.is_some() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        posture = crate::scoring::posture(&bench.db, &bench.ctx).await.unwrap();
+    }
+    assert_eq!((posture.assessed, posture.all.open_findings), (1, 1));
+    assert!(posture.all.residual.is_some_and(|risk| risk > 0.0), "{posture:?}");
+    assert!(tasks.shutdown(std::time::Duration::from_secs(10)).await);
+}

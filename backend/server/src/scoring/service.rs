@@ -1,10 +1,17 @@
-//! Marking what must be computed anew.
+//! Marking what must be computed anew, and reading what was computed.
 
+use super::{
+    domain::{AssetRisk, DayChange, Figure, Posture, RiskPoint, Scope},
+    repo,
+};
 use crate::{
     jobs::{Job, Queue},
-    kernel::{Result, TenantTx},
+    kernel::{Ctx, Db, Error, Permission, Result, TenantTx},
 };
-use stance_shared::AssetId;
+use chrono::{Duration, NaiveDate};
+use stance_engine::risk::FORMULA;
+use stance_shared::{AssetId, Layer};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Says that the risk of these assets may have changed: they are computed anew soon after the transaction commits.
@@ -29,4 +36,67 @@ pub async fn mark_dirty(tx: &mut TenantTx, assets: &[AssetId]) -> Result<()> {
     .execute(tx.conn())
     .await?;
     Queue::enqueue(tx, Job::RecomputeRisk).await
+}
+
+/// The current figures of assets; assets that were never computed are not in it.
+///
+/// # Errors
+/// `FORBIDDEN`, or when the database fails.
+pub async fn asset_risks(db: &Db, ctx: &Ctx, assets: &[AssetId]) -> Result<HashMap<AssetId, AssetRisk>> {
+    let ids: Vec<Uuid> = assets.iter().map(|id| id.0).collect();
+    repo::asset_risks(&mut db.begin(ctx, Permission::AssetRead).await?, &ids).await
+}
+
+/// The current figures of the organization; all unassessed before the first computation.
+///
+/// # Errors
+/// `FORBIDDEN`, or when the database fails.
+pub async fn posture(db: &Db, ctx: &Ctx) -> Result<Posture> {
+    let found = repo::posture(&mut db.begin(ctx, Permission::PostureRead).await?).await?;
+    Ok(found.unwrap_or_else(|| Posture {
+        all: Figure::UNASSESSED,
+        layers: Layer::ALL.iter().map(|layer| (*layer, Figure::UNASSESSED)).collect(),
+        assets: 0,
+        assessed: 0,
+        formula: FORMULA.to_owned(),
+        computed_at: None,
+    }))
+}
+
+fn since(ctx: &Ctx, days: i32) -> Result<NaiveDate> {
+    if !(1..=366).contains(&days) {
+        return Err(Error::field("days", "must be 1 to 366"));
+    }
+    Ok((ctx.now() - Duration::days(i64::from(days) - 1)).date_naive())
+}
+
+/// The organization's days up to today, oldest first; days without a figure are left out.
+///
+/// # Errors
+/// `BAD_INPUT` when `days` is outside 1..=366; `FORBIDDEN`; or when the database fails.
+pub async fn posture_history(db: &Db, ctx: &Ctx, scope: Scope, days: i32) -> Result<Vec<RiskPoint>> {
+    let since = since(ctx, days)?;
+    repo::posture_history(&mut db.begin(ctx, Permission::PostureRead).await?, scope, since).await
+}
+
+/// An asset's days up to today, oldest first.
+///
+/// # Errors
+/// As [`posture_history`].
+pub async fn asset_history(db: &Db, ctx: &Ctx, asset: AssetId, days: i32) -> Result<Vec<RiskPoint>> {
+    let since = since(ctx, days)?;
+    repo::asset_history(&mut db.begin(ctx, Permission::AssetRead).await?, asset, since).await
+}
+
+/// What happened on each of the last days, oldest first; days on which nothing did are zero.
+///
+/// # Errors
+/// As [`posture_history`].
+pub async fn day_changes(db: &Db, ctx: &Ctx, days: i32) -> Result<Vec<DayChange>> {
+    let first = since(ctx, days)?;
+    let found = repo::day_changes(&mut db.begin(ctx, Permission::PostureRead).await?, first).await?;
+    let day = |day| {
+        found.iter().find(|change| change.day == day).copied().unwrap_or(DayChange { day, ..DayChange::default() })
+    };
+    Ok(first.iter_days().take(usize::try_from(days).unwrap_or_default()).map(day).collect())
 }

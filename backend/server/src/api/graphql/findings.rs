@@ -5,6 +5,7 @@ use super::{
     connection::Connection,
     follow::follow,
     identity::{User, load_user},
+    imports::{self, Report},
     inventory::{self, Asset, SortDirection},
     loaders::{EventsOf, OccurrencesOf, SeenOf},
     node,
@@ -261,6 +262,7 @@ fn read_locations(stored: Value) -> Vec<Location> {
 
 /// What one scan (tool, asset, identity) says of a finding.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub struct Occurrence {
     tool: String,
     tool_version: String,
@@ -275,7 +277,15 @@ pub struct Occurrence {
     /// Since when the scan no longer reports it.
     absent_since: Option<DateTime<Utc>>,
     #[graphql(skip)]
-    pub(super) report_id: ReportId,
+    report_id: ReportId,
+}
+
+#[ComplexObject]
+impl Occurrence {
+    /// The report that said this content first.
+    async fn report(&self, ctx: &Context<'_>) -> Result<Option<Report>> {
+        imports::load(ctx, self.report_id).await
+    }
 }
 
 impl From<findings::Occurrence> for Occurrence {
@@ -339,6 +349,7 @@ impl From<findings::Decision> for Decision {
 /// A line of a finding's history.
 /// kind: CREATED, REPORTED, UPDATED, RESOLVED, REOPENED, DECIDED, UNDONE, EXPIRED, ASSIGNED, COMMENTED
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub struct FindingEvent {
     at: DateTime<Utc>,
     kind: String,
@@ -346,7 +357,17 @@ pub struct FindingEvent {
     summary: String,
     comment: Option<String>,
     #[graphql(skip)]
-    pub(super) report_id: Option<ReportId>,
+    report_id: Option<ReportId>,
+}
+
+#[ComplexObject]
+impl FindingEvent {
+    async fn report(&self, ctx: &Context<'_>) -> Result<Option<Report>> {
+        match self.report_id {
+            Some(id) => imports::load(ctx, id).await,
+            None => Ok(None),
+        }
+    }
 }
 
 impl From<Event> for FindingEvent {

@@ -6,6 +6,7 @@ use super::{
     findings::{self, Finding, FindingFilter, FindingSort, SeverityCounts},
     loaders::{HistoryOf, OpenFindingsOf, RelationsOf},
     node,
+    posture::{self, AssetRisk},
 };
 use crate::{
     inventory::{self, Filter, NewAsset, NewRelation, Patch, service},
@@ -104,6 +105,10 @@ impl Asset {
         let mut filter = filter.unwrap_or_default().read(ctx.asker()?)?;
         filter.asset = Some(self.0.id);
         findings::list(ctx.db()?, ctx.asker()?, page, filter, sort).await
+    }
+
+    async fn risk(&self, ctx: &Context<'_>) -> Result<AssetRisk> {
+        posture::asset_risk(ctx, &self.0).await
     }
 
     /// Open and in progress.

@@ -4,12 +4,13 @@
 //! which calls one function of a slice's service; it opens one transaction per batch.
 
 use crate::{
-    findings, identity, inventory,
+    findings, identity, imports, inventory,
     kernel::{Ctx, Db, telemetry},
+    scoring,
 };
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use futures::future::try_join_all;
-use stance_shared::{AssetId, DecisionId, FindingId, UserId};
+use stance_shared::{AssetId, DecisionId, FindingId, ReportId, UserId};
 use std::{collections::HashMap, hash::Hash};
 
 /// The request's loaders: each thing is fetched once per request.
@@ -161,6 +162,46 @@ impl Loader<EventsOf> for Batch {
             },
         )
         .await
+    }
+}
+
+/// The risk figures of an asset.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AssetRiskOf(pub AssetId);
+
+impl Loader<AssetRiskOf> for Batch {
+    type Value = scoring::AssetRisk;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[AssetRiskOf]) -> Result<HashMap<AssetRiskOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = scoring::asset_risks(&self.db, &self.asker, &ids).await?;
+        Ok(found.into_iter().map(|(id, risk)| (AssetRiskOf(id), risk)).collect())
+    }
+}
+
+impl Loader<ReportId> for Batch {
+    type Value = imports::Report;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[ReportId]) -> Result<HashMap<ReportId, Self::Value>, Self::Error> {
+        let found = imports::by_ids(&self.db, &self.asker, ids).await?;
+        Ok(found.into_iter().map(|report| (report.id, report)).collect())
+    }
+}
+
+/// The assets that a report is about.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AssetsOfReport(pub ReportId);
+
+impl Loader<AssetsOfReport> for Batch {
+    type Value = Vec<AssetId>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[AssetsOfReport]) -> Result<HashMap<AssetsOfReport, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = imports::assets(&self.db, &self.asker, &ids).await?;
+        Ok(found.into_iter().map(|(id, assets)| (AssetsOfReport(id), assets)).collect())
     }
 }
 

@@ -16,10 +16,13 @@ pub mod findings;
 pub mod follow;
 pub mod http;
 pub mod identity;
+pub mod imports;
 pub mod inventory;
+pub mod jobs;
 pub mod limits;
 pub mod loaders;
 pub mod node;
+pub mod posture;
 pub mod search;
 #[cfg(test)]
 mod tests;
@@ -40,15 +43,24 @@ pub struct Query(
     inventory::InventoryQuery,
     findings::FindingsQuery,
     search::SearchQuery,
+    imports::ImportsQuery,
+    posture::PostureQuery,
+    jobs::JobsQuery,
 );
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(identity::IdentityMutation, inventory::InventoryMutation, findings::FindingsMutation);
+pub struct Mutation(
+    identity::IdentityMutation,
+    inventory::InventoryMutation,
+    findings::FindingsMutation,
+    imports::ImportsMutation,
+    jobs::JobsMutation,
+);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(findings::FindingsSubscription);
+pub struct Subscription(findings::FindingsSubscription, imports::ImportsSubscription);
 
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 

@@ -1,9 +1,11 @@
 //! Global ids: `finding:0192…`, a noun and a UUID. Readable on purpose; what they name is protected by the tenant.
 
-use super::{findings, identity, inventory};
+use super::{findings, identity, imports, inventory};
 use crate::kernel::{Error, Result};
 use async_graphql::{Context, ID, Interface, Object};
-use stance_shared::{AssetId, DecisionId, FindingId, InvitationId, RelationId, TenantId, TokenId, TypedId, UserId};
+use stance_shared::{
+    AssetId, DecisionId, FindingId, InvitationId, RelationId, ReportId, TenantId, TokenId, TypedId, UserId,
+};
 use uuid::Uuid;
 
 /// The global id of a thing.
@@ -53,6 +55,7 @@ pub enum Node {
     Invitation(identity::Invitation),
     Organization(identity::Organization),
     Relation(inventory::Relation),
+    Report(imports::Report),
     User(identity::User),
 }
 
@@ -71,6 +74,7 @@ impl NodeQuery {
             Some(TokenId::NOUN) => identity::load_token(ctx, parse("id", &id)?).await?.map(Node::ApiToken),
             Some(RelationId::NOUN) => inventory::load_relation(ctx, parse("id", &id)?).await?.map(Node::Relation),
             Some(FindingId::NOUN) => findings::load(ctx, parse("id", &id)?).await?.map(Node::Finding),
+            Some(ReportId::NOUN) => imports::load(ctx, parse("id", &id)?).await?.map(Node::Report),
             Some(DecisionId::NOUN) => findings::load_decision(ctx, parse("id", &id)?).await?.map(Node::Decision),
             _ => {
                 let nouns = [
