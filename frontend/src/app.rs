@@ -129,8 +129,10 @@ pub fn shell() -> impl IntoView {
 pub fn App() -> impl IntoView {
     provide_meta_context();
     state::provide_app();
+    // Erased here in both builds: only the browser's erases what it meets, and the title's placeholder would be its alone.
+    let title = view! { <Title formatter=document_title/> }.into_any();
     view! {
-        <Title formatter=document_title/>
+        {title}
         <Router>{root()}</Router>
     }
 }

@@ -53,11 +53,11 @@ fn framed(page: Memo<Page>, viewer: data::FrameViewer) -> AnyView {
 /// The bar at the top of a page: where it is, its name, and its actions. Also names the document.
 pub fn top(crumb: Option<(&'static str, &'static str)>, title: &str, end: AnyView) -> AnyView {
     let title = crate::components::clean(title);
-    let document = title.clone();
+    let title_tag = view! { <Title text=title.clone()/> }.into_any();
     let crumb = crumb
         .map(|(label, href)| view! { <span class="crumb"><a href=href>{label}</a>{icon(icons::CHEVRON_RIGHT)}</span> });
     view! {
-        <Title text=document/>
+        {title_tag}
         <div class="top">
             <button class="btn quiet icon menu-btn" type="button" popovertarget="side" aria-label="Open navigation">{icon(icons::MENU)}</button>
             {crumb}

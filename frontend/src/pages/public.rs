@@ -26,8 +26,9 @@ fn card(title: &'static str, heading: AnyView, query: &Params, form: AnyView) ->
         |code| view! { <div class="note" role="alert">{icon(icons::TRIANGLE_ALERT)}<span>{message(code)}</span></div> },
     );
     let notice = query.get("notice").and_then(notice).map(|notice| view! { <p role="status">{notice}</p> });
+    let title = view! { <Title text=title/> }.into_any();
     view! {
-        <Title text=title/>
+        {title}
         <main class="signin"><div class="card"><h1 class="brand">{mark()}"Stance"</h1>{heading}{notice}{error}{form}</div></main>
     }
     .into_any()
