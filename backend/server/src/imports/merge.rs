@@ -186,7 +186,7 @@ async fn judge(tx: &mut TenantTx, run: &Run<'_>) -> Result<()> {
     sqlx::query(
         "create temporary table verdict (
              id uuid not null, finding_id uuid not null, scan_id uuid not null,
-             action \"char\" not null, known boolean not null, same boolean not null
+             action \"char\" not null, known boolean not null, same boolean not null, suppressed boolean not null
          ) on commit drop",
     )
     .execute(tx.conn())
@@ -196,7 +196,8 @@ async fn judge(tx: &mut TenantTx, run: &Run<'_>) -> Result<()> {
          select s.id, coalesce(f.id, s.id), t.scan_id,
              case when f.id is null then 'N' when not f.active then 'R'
                   when o.content_hash = s.content and o.absent_since is null then '=' else 'U' end,
-             o.finding_id is not null, coalesce(o.content_hash = s.content and o.absent_since is null, false)
+             o.finding_id is not null, coalesce(o.content_hash = s.content and o.absent_since is null, false),
+             s.origin is not null
          from stage s
          join target t on t.no = s.asset_no
          left join finding f on f.tenant_id = $1 and f.fingerprint = s.fp
@@ -205,7 +206,9 @@ async fn judge(tx: &mut TenantTx, run: &Run<'_>) -> Result<()> {
     .bind(run.tenant)
     .execute(tx.conn())
     .await?;
-    sqlx::raw_sql("analyze verdict").execute(tx.conn()).await?;
+    // What this transaction inserts is not in the statistics of `occurrence` and `finding`: the planner takes them for small
+    // and loops over them, so what it looks up for each of their rows must have an index.
+    sqlx::raw_sql("create index on verdict (finding_id, scan_id); analyze verdict").execute(tx.conn()).await?;
     Ok(())
 }
 
@@ -326,9 +329,9 @@ async fn absent(tx: &mut TenantTx, run: &Run<'_>) -> Result<i32> {
 async fn suppressions(tx: &mut TenantTx, run: &Run<'_>) -> Result<()> {
     const LIFT: &str = concat!(
         "with lifted as (
-             update decision d set undone_at = $2 from finding f, verdict v, stage s
+             update decision d set undone_at = $2 from finding f, verdict v
              where d.tenant_id = $1 and d.origin is not null and d.undone_at is null and d.decided_by = $3
-               and f.tenant_id = $1 and f.decision_id = d.id and v.finding_id = f.id and s.id = v.id and s.origin is null
+               and f.tenant_id = $1 and f.decision_id = d.id and v.finding_id = f.id and not v.suppressed
              returning d.finding_id
          ), noted as (
              insert into finding_event (tenant_id, finding_id, id, at, kind, actor, summary, report_id)
