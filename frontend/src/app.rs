@@ -1,7 +1,6 @@
 //! The document and the way from an address to a page.
 
 use leptos::prelude::*;
-use leptos_meta::{Title, provide_meta_context};
 use leptos_router::{components::Router, hooks::use_location};
 
 use crate::{layout, pages, state, url};
@@ -94,6 +93,14 @@ impl Page {
 /// The whole document, as the server sends it.
 #[cfg(feature = "ssr")]
 pub fn shell() -> impl IntoView {
+    Suspend::new(async {
+        let data = crate::load::gather(|| view! { <App/> }.into_any()).await;
+        document(data)
+    })
+}
+
+#[cfg(feature = "ssr")]
+fn document(data: String) -> AnyView {
     use crate::context::{Assets, Theme};
 
     let assets = use_context::<Assets>().unwrap_or_default();
@@ -111,37 +118,25 @@ pub fn shell() -> impl IntoView {
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
+                <title>{crate::load::title()}</title>
                 <link rel="preload" href=assets.font r#as="font" r#type="font/woff2" crossorigin=""/>
                 <link rel="icon" href=assets.icon r#type="image/svg+xml"/>
                 {styles}
                 <link rel="modulepreload" href=assets.script/>
                 <link rel="preload" href=assets.wasm r#as="fetch" crossorigin="" r#type="application/wasm"/>
-                <script type="module" nonce=nonce inner_html=start></script>
-                <leptos_meta::MetaTags/>
+                <script type="module" nonce=nonce.clone() inner_html=start></script>
             </head>
-            <body>{crate::load::with_data(|| view! { <App/> }.into_any())}</body>
+            <body><App/><script type="application/json" id=crate::load::DATA nonce=nonce inner_html=data></script></body>
         </html>
     }
+    .into_any()
 }
 
 /// Everything in the body.
 #[component]
 pub fn App() -> impl IntoView {
-    provide_meta_context();
     state::provide_app();
-    // Erased here in both builds: only the browser's erases what it meets, and the title's placeholder would be its alone.
-    let title = view! { <Title formatter=document_title/> }.into_any();
-    view! {
-        {title}
-        <Router>{root()}</Router>
-    }
-}
-
-/// The title of the document. leptos_meta 0.8 puts it into the server's HTML as it is, and titles come from reports: so it is
-/// escaped here, on the server only, since the browser sets it as text.
-fn document_title(title: String) -> String {
-    let title = if cfg!(feature = "ssr") { crate::components::escape(&title) } else { title };
-    if title.is_empty() { "Stance".to_owned() } else { format!("{title} · Stance") }
+    view! { <Router>{root()}</Router> }
 }
 
 fn root() -> AnyView {

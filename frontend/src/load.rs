@@ -80,7 +80,16 @@ fn follow(body: Body, reply: RwSignal<Option<String>>) {
 #[cfg(feature = "ssr")]
 #[derive(Clone, Default)]
 struct Replies {
-    state: Arc<std::sync::Mutex<(BTreeMap<String, String>, Vec<String>)>>,
+    state: Arc<std::sync::Mutex<Gathered>>,
+}
+
+/// What the passes over a page have brought together.
+#[cfg(feature = "ssr")]
+#[derive(Default)]
+struct Gathered {
+    known: BTreeMap<String, String>,
+    wanted: Vec<String>,
+    title: String,
 }
 
 /// The reply to a request, if it came with the page.
@@ -105,9 +114,9 @@ fn known(body: &str) -> Option<String> {
     #[cfg(feature = "ssr")]
     if let Some(replies) = use_context::<Replies>() {
         let mut state = replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let reply = state.0.get(body).cloned();
-        if reply.is_none() && !state.1.iter().any(|wanted| wanted == body) {
-            state.1.push(body.to_owned());
+        let reply = state.known.get(body).cloned();
+        if reply.is_none() && !state.wanted.iter().any(|wanted| wanted == body) {
+            state.wanted.push(body.to_owned());
         }
         return reply;
     }
@@ -115,29 +124,44 @@ fn known(body: &str) -> Option<String> {
     None
 }
 
-/// Renders `page` with all the data that it wants, followed by the data for the browser.
+/// Gets all the data that `page` wants, as the text for the browser; later renderings find it.
 #[cfg(feature = "ssr")]
-pub fn with_data(page: fn() -> AnyView) -> AnyView {
+pub async fn gather(page: fn() -> AnyView) -> String {
     let replies = Replies::default();
     provide_context(replies.clone());
-    Suspend::new(async move {
-        loop {
-            let pass = Owner::new();
-            let _ = pass.with(|| page().to_html());
-            pass.cleanup();
-            let wanted = std::mem::take(&mut replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1);
-            if wanted.is_empty() {
-                break;
-            }
-            let answers = futures::future::join_all(wanted.iter().cloned().map(gql::send)).await;
-            replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0.extend(wanted.into_iter().zip(answers));
+    let state = || replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    loop {
+        let pass = Owner::new();
+        let _ = pass.with(|| page().to_html());
+        pass.cleanup();
+        let wanted = std::mem::take(&mut state().wanted);
+        if wanted.is_empty() {
+            break;
         }
-        let data = serde_json::to_string(&replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0);
-        // In a script element only `<` could end the data early.
-        let data = data.unwrap_or_default().replace('<', "\\u003c");
-        view! { {page()}<script type="application/json" id=DATA nonce=leptos::nonce::use_nonce() inner_html=data></script> }
-    })
-    .into_any()
+        let answers = futures::future::join_all(wanted.iter().cloned().map(gql::send)).await;
+        state().known.extend(wanted.into_iter().zip(answers));
+    }
+    // In a script element only `<` could end the data early.
+    serde_json::to_string(&state().known).unwrap_or_default().replace('<', "\\u003c")
+}
+
+/// The title that the page has set while it was gathered.
+#[cfg(feature = "ssr")]
+pub fn title() -> String {
+    let replies = use_context::<Replies>();
+    replies.map(|r| r.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).title.clone()).unwrap_or_default()
+}
+
+/// Names the document.
+pub fn set_title(page: &str) {
+    let title = format!("{} · Stance", components::clean(page));
+    #[cfg(feature = "ssr")]
+    if let Some(replies) = use_context::<Replies>() {
+        replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).title.clone_from(&title);
+    }
+    #[cfg(feature = "hydrate")]
+    document().set_title(&title);
+    drop(title);
 }
 
 fn refused(what: &str, error: &GqlError) -> AnyView {

@@ -6,7 +6,6 @@ mod side;
 mod toasts;
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use crate::{
     app::Page,
@@ -14,7 +13,7 @@ use crate::{
     format,
     gql::{Frame, frame as data},
     icons::{self, icon},
-    load::load,
+    load::{load, set_title},
     pages,
     state::Viewer,
 };
@@ -53,11 +52,10 @@ fn framed(page: Memo<Page>, viewer: data::FrameViewer) -> AnyView {
 /// The bar at the top of a page: where it is, its name, and its actions. Also names the document.
 pub fn top(crumb: Option<(&'static str, &'static str)>, title: &str, end: AnyView) -> AnyView {
     let title = crate::components::clean(title);
-    let title_tag = view! { <Title text=title.clone()/> }.into_any();
+    set_title(&title);
     let crumb = crumb
         .map(|(label, href)| view! { <span class="crumb"><a href=href>{label}</a>{icon(icons::CHEVRON_RIGHT)}</span> });
     view! {
-        {title_tag}
         <div class="top">
             <button class="btn quiet icon menu-btn" type="button" popovertarget="side" aria-label="Open navigation">{icon(icons::MENU)}</button>
             {crumb}

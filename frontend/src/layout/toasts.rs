@@ -23,7 +23,7 @@ pub fn toasts() -> AnyView {
     }
     view! {
         <div class="toasts" role="status" aria-live="polite">
-            <For each=move || app.toasts.get() key=|toast| toast.key children=toast/>
+            {move || app.toasts.get().into_iter().map(toast).collect_view()}
         </div>
     }
     .into_any()

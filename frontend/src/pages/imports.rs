@@ -21,7 +21,6 @@ const PATH: &str = "/imports";
 /// A report on its way.
 #[derive(Clone, Copy)]
 struct Run {
-    key: usize,
     name: StoredValue<(String, String)>,
     state: RwSignal<RunState>,
 }
@@ -62,7 +61,7 @@ fn content(data: data::ResponseData, params: &Params, runs: RwSignal<Vec<Run>>, 
     let formats = data.report_formats.iter().map(|format| format.title.clone()).collect::<Vec<_>>().join(", ");
     let reports = data.reports;
     let answer = answer(&reports.nodes);
-    let drop = may_import.then(|| view! { {drop_zone(formats, runs)}<div aria-live="polite"><For each=move || runs.get() key=|run| run.key children=|run| run_view(run)/></div> });
+    let drop = may_import.then(|| view! { {drop_zone(formats, runs)}<div aria-live="polite">{move || runs.get().into_iter().map(run_view).collect_view()}</div> });
     let body = if reports.nodes.is_empty() {
         c::empty(
             "No reports yet",
@@ -143,11 +142,8 @@ fn drop_zone(formats: String, runs: RwSignal<Vec<Run>>) -> AnyView {
 
 fn start_all(files: Vec<File>, runs: RwSignal<Vec<Run>>) {
     for file in files {
-        let run = Run {
-            key: runs.with_untracked(Vec::len),
-            name: StoredValue::new(browser::describe(&file)),
-            state: RwSignal::new(RunState::Sending(0.0)),
-        };
+        let run =
+            Run { name: StoredValue::new(browser::describe(&file)), state: RwSignal::new(RunState::Sending(0.0)) };
         runs.update(|runs| runs.insert(0, run));
         browser::upload(&file, move |event| match event {
             UploadEvent::Sent(sent, of) => {

@@ -1,13 +1,13 @@
 //! Sign-in, first set-up and invitation: plain forms, which work without JavaScript.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_location;
 
 use crate::{
     app::Page,
     components::{field, text},
     icons::{self, icon, mark},
+    load::set_title,
     url::Params,
 };
 
@@ -26,9 +26,8 @@ fn card(title: &'static str, heading: AnyView, query: &Params, form: AnyView) ->
         |code| view! { <div class="note" role="alert">{icon(icons::TRIANGLE_ALERT)}<span>{message(code)}</span></div> },
     );
     let notice = query.get("notice").and_then(notice).map(|notice| view! { <p role="status">{notice}</p> });
-    let title = view! { <Title text=title/> }.into_any();
+    set_title(title);
     view! {
-        {title}
         <main class="signin"><div class="card"><h1 class="brand">{mark()}"Stance"</h1>{heading}{notice}{error}{form}</div></main>
     }
     .into_any()

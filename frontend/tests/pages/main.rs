@@ -13,7 +13,6 @@ use std::sync::{
 
 use futures::StreamExt;
 use leptos::prelude::*;
-use leptos_meta::ServerMetaContext;
 use leptos_router::location::RequestUrl;
 use serde_json::Value;
 use stance_frontend::{
@@ -30,11 +29,9 @@ struct Rendered {
 async fn render_as(path: &str, answer: fn(&str, &Value) -> Value) -> Rendered {
     let _ = any_spawner::Executor::init_tokio();
     let status = Arc::new(AtomicU16::new(200));
-    let (meta, meta_output) = ServerMetaContext::new();
     let url = RequestUrl::new(path);
     let set = Arc::clone(&status);
     let contexts = move || {
-        provide_context(meta);
         provide_context(url);
         leptos::nonce::provide_nonce();
         provide_context(StatusSetter(Arc::new(move |status| set.store(status, Ordering::SeqCst))));
@@ -57,7 +54,7 @@ async fn render_as(path: &str, answer: fn(&str, &Value) -> Value) -> Rendered {
         },
         false,
     );
-    let html = meta_output.inject_meta_context(stream.await).await.collect::<String>().await;
+    let html = stream.await.collect::<String>().await;
     owner.unset_with_forced_cleanup();
     Rendered { status: status.load(Ordering::SeqCst), html }
 }
