@@ -106,6 +106,8 @@ fn document(data: String) -> AnyView {
     let assets = use_context::<Assets>().unwrap_or_default();
     let theme = use_context::<Theme>().unwrap_or_default();
     let nonce = leptos::nonce::use_nonce();
+    // As text of the element: a child could bring a marker with it, and a title shows every character.
+    let title = crate::components::escape(&crate::load::title());
     let start = format!(
         "import init,{{hydrate}} from '{}';await init({{module_or_path:'{}'}});hydrate();",
         assets.script, assets.wasm
@@ -118,7 +120,7 @@ fn document(data: String) -> AnyView {
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
-                <title>{crate::load::title()}</title>
+                <title inner_html=title></title>
                 <link rel="preload" href=assets.font r#as="font" r#type="font/woff2" crossorigin=""/>
                 <link rel="icon" href=assets.icon r#type="image/svg+xml"/>
                 {styles}
