@@ -208,8 +208,10 @@ pub fn open_row(event: &ev::MouseEvent) {
     if target.closest("a, button, input, label").ok().flatten().is_some() {
         return;
     }
-    if let Some(Ok(Some(link))) = target.closest("tr").ok().flatten().map(|row| row.query_selector("a[data-open]")) {
-        link.unchecked_into::<HtmlElement>().click();
+    let link = target.closest("tr").ok().flatten().and_then(|row| row.query_selector("a[data-open]").ok().flatten());
+    // Not by clicking the link: a click inside the handling of a click would enter the same listener twice.
+    if let Some(href) = link.and_then(|link| link.get_attribute("href")) {
+        navigate_in_place(&href);
     }
 }
 
