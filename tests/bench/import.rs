@@ -22,7 +22,10 @@ pub async fn run() -> Result<()> {
     let client = stance.bootstrap("Bench", "bench@stance.test").await?.client;
     let pid = stance.pid().context("no server")?;
     let postmaster = postmaster(&stance)?;
-    println!("{FINDINGS} SARIF findings, {} MB a report, 2 findings tables with their indexes", report(false)?.len() / 1_000_000);
+    println!(
+        "{FINDINGS} SARIF findings, {} MB a report, 2 findings tables with their indexes",
+        report(false)?.len() / 1_000_000
+    );
     let mut runs = Vec::new();
     for (name, shuffled, new) in [("first import", false, FINDINGS), ("the same, another order", true, 0)] {
         let run = import(&client, pid, postmaster, report(shuffled)?, new).await?;
@@ -56,7 +59,9 @@ async fn import(client: &Client, server: u32, postmaster: u32, body: Vec<u8>, ne
         Ok(if descends(postmaster, server) { both } else { both + cpu_seconds(postmaster)? })
     };
     let (cpu_before, begin) = (cpu()?, Instant::now());
-    let id = client.upload(body, Import { asset: Some("APPLICATION:bench"), filename: Some("bench.sarif"), ..Import::default() }).await?;
+    let id = client
+        .upload(body, Import { asset: Some("APPLICATION:bench"), filename: Some("bench.sarif"), ..Import::default() })
+        .await?;
     let report = client.finished(&id).await?;
     let seconds = begin.elapsed().as_secs_f64();
     ensure!(report["status"] == "DONE" && report["counts"]["new"] == new, "{report}");

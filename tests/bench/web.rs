@@ -8,7 +8,8 @@ use stance_tests::{Client, Import, Options, PASSWORD, Stance, browser::Browser};
 use std::{io::Read as _, time::Instant};
 
 const FINDINGS: u64 = 100_000;
-const PAGES: [&str; 7] = ["/", "/findings", "/findings?severity=HIGH", "/inventory", "/imports", "/settings/members", "/audit"];
+const PAGES: [&str; 7] =
+    ["/", "/findings", "/findings?severity=HIGH", "/inventory", "/imports", "/settings/members", "/audit"];
 const ROUNDS: usize = 30;
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints")]
@@ -44,14 +45,22 @@ pub async fn run() -> Result<()> {
             page(path).send().await?.error_for_status()?.bytes().await?;
             times.push(begin.elapsed().as_secs_f64() * 1000.0);
         }
-        println!("{path:<26} p50 {:>6.1} ms   p95 {:>6.1} ms   (goal: below 50 ms)", quantile(&mut times, 0.5), quantile(&mut times, 0.95));
+        println!(
+            "{path:<26} p50 {:>6.1} ms   p95 {:>6.1} ms   (goal: below 50 ms)",
+            quantile(&mut times, 0.5),
+            quantile(&mut times, 0.95)
+        );
     }
     let browser = Browser::open(1440, 900, false).await?;
     browser.sign_in(&stance.url, "bench@stance.test", PASSWORD).await?;
     for path in ["/", "/findings"] {
         browser.goto(&format!("{}{path}", stance.url)).await?;
-        let at = browser.script("return performance.getEntriesByName('hydrated')[0]?.startTime ?? null", vec![]).await?;
-        println!("{path:<26} hydrated after {:>6.0} ms   (goal: below 1000 ms)", at.as_f64().context("the page sets no mark `hydrated`")?);
+        let at =
+            browser.script("return performance.getEntriesByName('hydrated')[0]?.startTime ?? null", vec![]).await?;
+        println!(
+            "{path:<26} hydrated after {:>6.0} ms   (goal: below 1000 ms)",
+            at.as_f64().context("the page sets no mark `hydrated`")?
+        );
     }
     browser.client.close().await?;
     Ok(())

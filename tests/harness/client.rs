@@ -57,7 +57,8 @@ impl Client {
     /// When the server refuses.
     pub async fn sign_in(&self, email: &str, password: &str) -> Result<String> {
         let form = [("email", email), ("password", password)];
-        let answer = self.request(Method::POST, "/auth/sign-in").header(header::ORIGIN, &self.url).form(&form).send().await?;
+        let answer =
+            self.request(Method::POST, "/auth/sign-in").header(header::ORIGIN, &self.url).form(&form).send().await?;
         ensure!(answer.status().is_redirection(), "sign-in: {}", answer.status());
         let cookie = answer.headers().get(header::SET_COOKIE).context("no cookie was set")?.to_str()?;
         Ok(cookie.split(';').next().unwrap_or_default().to_owned())

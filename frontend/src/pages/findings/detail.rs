@@ -142,7 +142,7 @@ fn facts(finding: &data::FindingDetailFinding) -> AnyView {
     let categories = finding.categories.iter().map(|category| {
         let title = format!("{} {} {}", category.framework, category.version, category.name.as_deref().unwrap_or_default());
         let id = c::clean(&category.id);
-        match category.url.as_ref().filter(|url| url.starts_with("https://")) {
+        match Some(&category.url).filter(|url| url.starts_with("https://")) {
             Some(url) => view! { <a class="id" href=url.clone() rel="noopener noreferrer external" target="_blank" title=c::clean(&title)>{id}</a> }.into_any(),
             None => view! { <span class="id" title=c::clean(&title)>{id}</span> }.into_any(),
         }

@@ -99,6 +99,7 @@ impl Posture {
     }
 
     /// Difference of risk to seven days ago, in points; null when unknown then.
+    #[graphql(name = "change7d")]
     async fn change7d(&self, ctx: &Context<'_>) -> Result<Option<f64>> {
         change7d(ctx, Scope::All, self.0.all.residual).await
     }
@@ -209,6 +210,7 @@ impl LayerPosture {
         self.figure.open_findings
     }
 
+    #[graphql(name = "change7d")]
     async fn change7d(&self, ctx: &Context<'_>) -> Result<Option<f64>> {
         change7d(ctx, Scope::Layer(self.layer), self.figure.residual).await
     }
