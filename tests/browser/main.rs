@@ -1,1 +1,200 @@
-//! Black-box tests.
+//! A person's way through the dashboard, in a real Chromium.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use stance_tests::{Options, PASSWORD, Stance, browser::Browser, wait_for};
+
+const EMAIL: &str = "owner@acme.test";
+
+/// A report with a hostile title among its findings.
+fn report() -> String {
+    let result = |rule: &str, level: &str, file: &str, text: &str| {
+        json!({ "ruleId": rule, "level": level, "message": { "text": text },
+            "locations": [{ "physicalLocation": { "artifactLocation": { "uri": file }, "region": { "startLine": 3 } } }] })
+    };
+    let mut results = vec![
+        result("R-eval", "error", "a.py", "Model output reaches eval"),
+        result("R-xss", "warning", "b.py", "<script>document.title='owned'</script> \u{202e}reversed\u{0007}"),
+        result("R-long", "note", "c.py", &"a very long title ".repeat(20)),
+    ];
+    results.extend(
+        (0..40).map(|n| result(&format!("R-{n}"), "warning", &format!("src/f{n}.py"), &format!("Problem {n}"))),
+    );
+    json!({ "version": "2.1.0", "runs": [{ "tool": { "driver": { "name": "probe", "version": "1.0" } }, "results": results }] }).to_string()
+}
+
+async fn fill(browser: &Browser, name: &str, value: &str) -> Result<()> {
+    Ok(browser.element(&format!("input[name={name}]")).await?.send_keys(value).await?)
+}
+
+/// Clicks by script, so that what covers an element for a moment does not matter.
+async fn click(browser: &Browser, css: &str) -> Result<()> {
+    browser.element(css).await?;
+    browser.script("document.querySelector(arguments[0]).click()", vec![css.into()]).await.map(drop)
+}
+
+async fn address(browser: &Browser) -> Result<String> {
+    Ok(browser.client.current_url().await?.to_string())
+}
+
+async fn count(browser: &Browser, css: &str) -> Result<i64> {
+    let found = browser.script("return document.querySelectorAll(arguments[0]).length", vec![css.into()]).await?;
+    found.as_i64().context("no number")
+}
+
+async fn until_address(browser: &Browser, part: &str) -> Result<()> {
+    wait_for(part, 20, || async { address(browser).await.ok()?.contains(part).then_some(()) }).await
+}
+
+#[tokio::test]
+async fn from_set_up_to_sign_out() -> Result<()> {
+    let stance = Stance::start(Options::default()).await?;
+    let browser = Browser::open(1440, 900, false).await?;
+    let walk = walk(&stance.url, &browser).await;
+    let page = browser.page_text().await.unwrap_or_default();
+    browser.client.clone().close().await?;
+    walk.with_context(|| format!("the page was: {page}\n{}", stance.log()))
+}
+
+async fn walk(url: &str, browser: &Browser) -> Result<()> {
+    // Set-up, on an installation without organizations.
+    browser.client.goto(url).await?;
+    until_address(browser, "/setup").await?;
+    browser.accessible("set-up").await?;
+    for (name, value) in [("organization", "Acme"), ("name", "Owner"), ("email", EMAIL), ("password", PASSWORD)] {
+        fill(browser, name, value).await?;
+    }
+    click(browser, "form button.primary").await?;
+    browser.element(".app").await?;
+    browser.hydrated().await?;
+    browser.accessible("empty overview").await?;
+
+    // Sign-out and sign-in.
+    click(browser, "form[action='/auth/sign-out'] button").await?;
+    until_address(browser, "/sign-in").await?;
+    browser.accessible("sign-in").await?;
+    fill(browser, "email", EMAIL).await?;
+    fill(browser, "password", "not the password").await?;
+    click(browser, "form button.primary").await?;
+    browser.text("E-mail or password is not right").await?;
+    fill(browser, "email", EMAIL).await?;
+    fill(browser, "password", PASSWORD).await?;
+    click(browser, "form button.primary").await?;
+    browser.element(".app").await?;
+    browser.quiet_console(&[]).await?;
+
+    // Import by drag-and-drop.
+    browser.goto(&format!("{url}/imports")).await?;
+    let drop = "const transfer = new DataTransfer();
+        transfer.items.add(new File([arguments[0]], 'scan.sarif', { type: 'application/json' }));
+        document.querySelector('.drop').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));";
+    browser.script(drop, vec![report().into()]).await?;
+    browser.element(".run [data-done]").await?;
+    browser.text("43").await?;
+    browser.accessible("imports").await?;
+    browser.quiet_console(&[]).await?;
+
+    // Filter by the address, open, decide, take back.
+    browser.goto(&format!("{url}/findings?severity=HIGH")).await?;
+    wait_for("one row", 20, || async { (count(browser, "tr[data-id]").await.ok()? == 1).then_some(()) }).await?;
+    browser.goto(&format!("{url}/findings")).await?;
+    ensure!(count(browser, "tr[data-id]").await? > 30, "the list is short");
+    ensure!(browser.client.title().await?.contains("Findings"), "a report's text ran as script");
+    browser.script("document.activeElement?.blur()", vec![]).await?;
+    for key in ["j", "Enter"] {
+        let press = "document.body.dispatchEvent(new KeyboardEvent('keydown', { key: arguments[0], bubbles: true, cancelable: true }))";
+        browser.script(press, vec![key.into()]).await?;
+    }
+    until_address(browser, "finding=").await?;
+    browser.element(".decide").await?;
+    browser.accessible("findings with drawer").await?;
+    click(browser, ".decide input[value=FALSE_POSITIVE]").await?;
+    browser.element(".decide input[name=reason]").await?.send_keys("only in a test").await?;
+    click(browser, ".decide button.primary").await?;
+    browser.element(".toast button").await?;
+    browser.text("False positive").await?;
+    click(browser, ".toast button").await?;
+    browser.text("Taken back").await?;
+    browser.quiet_console(&[]).await?;
+
+    // Dark mode, kept over a reload.
+    click(browser, "button[aria-label='Switch between light and dark']").await?;
+    let theme = || browser.script("return document.documentElement.dataset.theme ?? ''", vec![]);
+    let chosen = theme().await?;
+    ensure!(chosen == "dark" || chosen == "light", "no theme was chosen: {chosen}");
+    browser.goto(&format!("{url}/")).await?;
+    ensure!(theme().await? == chosen, "the theme is forgotten");
+
+    // Every page, also as somebody who depends on assistive technology.
+    for path in [
+        "/",
+        "/inventory",
+        "/audit",
+        "/settings/organization",
+        "/settings/members",
+        "/settings/tokens",
+        "/settings/sessions",
+        "/settings/jobs",
+    ] {
+        browser.goto(&format!("{url}{path}")).await?;
+        browser.accessible(path).await?;
+        browser.quiet_console(&[]).await.context(path)?;
+    }
+    browser.goto(&format!("{url}/no-such-page")).await?;
+    browser.accessible("404").await?;
+    browser.quiet_console(&["404"]).await?;
+
+    click(browser, "form[action='/auth/sign-out'] button").await?;
+    until_address(browser, "/sign-in").await?;
+    browser.client.goto(&format!("{url}/findings")).await?;
+    until_address(browser, "/sign-in").await
+}
+
+#[tokio::test]
+async fn a_phone_shows_everything_without_sideways_scrolling() -> Result<()> {
+    let stance = Stance::start(Options::default()).await?;
+    let acme = stance.bootstrap("Acme", EMAIL).await?;
+    let id = acme.client.upload(report(), stance_tests::Import { asset: Some("portal"), ..Default::default() }).await?;
+    acme.client.finished(&id).await?;
+    let browser = Browser::open(390, 844, true).await?;
+    browser.sign_in(&stance.url, EMAIL, PASSWORD).await?;
+    let mut wide = Vec::new();
+    for path in ["/", "/findings", "/inventory", "/imports", "/audit", "/settings/members"] {
+        browser.goto(&format!("{}{path}", stance.url)).await?;
+        let widths = browser.script("return [document.documentElement.scrollWidth, innerWidth]", vec![]).await?;
+        if widths[0].as_i64() > widths[1].as_i64() {
+            wide.push(format!("{path}: {widths}"));
+        }
+        browser.accessible(path).await?;
+    }
+    browser.client.close().await?;
+    ensure!(wide.is_empty(), "pages scroll sideways: {wide:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn pages_can_be_read_without_javascript() -> Result<()> {
+    let stance = Stance::start(Options::default()).await?;
+    let acme = stance.bootstrap("Acme", EMAIL).await?;
+    let id = acme.client.upload(report(), stance_tests::Import { asset: Some("portal"), ..Default::default() }).await?;
+    acme.client.finished(&id).await?;
+    let anonymous = stance_tests::Client::anonymous(&stance.url)?;
+    let cookie = anonymous.sign_in(EMAIL, PASSWORD).await?;
+    for (path, wanted) in
+        [("/", "portal"), ("/findings", "Model output reaches eval"), ("/inventory", "portal"), ("/imports", "probe")]
+    {
+        let page = anonymous
+            .request(reqwest::Method::GET, path)
+            .header("Cookie", &cookie)
+            .send()
+            .await?
+            .error_for_status()?
+            .text()
+            .await?;
+        ensure!(page.contains(wanted), "«{wanted}» is not in {path}");
+        ensure!(!page.contains("<script>document.title"), "{path} does not escape");
+    }
+    let missing = anonymous.request(reqwest::Method::GET, "/no-such-page").header("Cookie", &cookie).send().await?;
+    ensure!(missing.status() == 404, "{}", missing.status());
+    Ok(())
+}

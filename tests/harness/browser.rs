@@ -90,7 +90,7 @@ impl Browser {
         self.client.goto(&format!("{url}/sign-in")).await?;
         self.element("input[name=email]").await?.send_keys(email).await?;
         self.element("input[name=password]").await?.send_keys(password).await?;
-        self.element("form button[type=submit]").await?.click().await?;
+        self.element("form button.primary").await?.click().await?;
         self.element(".app").await?;
         self.hydrated().await
     }

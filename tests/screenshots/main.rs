@@ -2,7 +2,6 @@
 //! `cargo xtask screenshots` runs it on the demo organization.
 
 use anyhow::{Context as _, Result};
-use fantoccini::Locator;
 use stance_tests::browser::Browser;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +52,8 @@ async fn walk(browser: &Browser, url: &str, folder: &Path, suffix: &str) -> Resu
     };
     browser.goto(&format!("{url}/sign-in")).await?;
     save("sign-in").await?;
-    sign_in(browser).await?;
+    let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
+    browser.sign_in(url, &variable("STANCE_EMAIL")?, &variable("STANCE_PASSWORD")?).await?;
     for (name, path) in PAGES {
         browser.goto(&format!("{url}{path}")).await.with_context(|| path)?;
         save(name).await?;
@@ -65,15 +65,5 @@ async fn walk(browser: &Browser, url: &str, folder: &Path, suffix: &str) -> Resu
         browser.goto(&format!("{url}{path}")).await.with_context(|| path)?;
         save(name).await?;
     }
-    Ok(())
-}
-
-async fn sign_in(browser: &Browser) -> Result<()> {
-    for (field, variable) in [("email", "STANCE_EMAIL"), ("password", "STANCE_PASSWORD")] {
-        let value = std::env::var(variable).with_context(|| format!("{variable} is not set"))?;
-        browser.element(&format!("input[name={field}]")).await?.send_keys(&value).await?;
-    }
-    browser.client.find(Locator::Css("form button[type=submit]")).await?.click().await?;
-    browser.element("html[data-hydrated=true] main h1").await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask …`: everything a person types to build, run, test and measure Stance.
 
+mod bench;
 mod dist;
 mod frontend;
 mod postgres;
@@ -23,6 +24,11 @@ enum Task {
     Test,
     /// Build target/dist/stance: one release binary with the dashboard inside.
     Dist,
+    /// Measure against a yardstick in the same run.
+    Bench {
+        #[arg(value_enum)]
+        bench: bench::Bench,
+    },
     /// Take pictures of every page on the demo organization, into docs/screenshots.
     Screenshots,
     /// Make every generated file anew: .sqlx, schema.graphql, openapi.json, authorization.txt.
@@ -39,6 +45,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Screenshots => screenshots::run(),
         Task::Dist => dist::run(),
+        Task::Bench { bench } => bench::run(bench),
         Task::Regenerate { sqlx } => regenerate::run(sqlx),
     };
     match result {

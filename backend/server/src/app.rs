@@ -63,7 +63,6 @@ impl AppState {
 }
 
 /// All routes, with everything that happens around them.
-#[must_use]
 pub fn router(state: AppState) -> Router {
     web::around(&state, web::router().merge(api::router())).with_state(state)
 }

@@ -284,7 +284,7 @@ pub async fn asset_by_key(tx: &mut TenantTx, key: &str) -> Result<Option<AssetRe
     )
     .fetch_optional(tx.conn())
     .await?;
-    Ok(kind.map(|kind| Ok::<_, Error>(AssetRef { kind: kind.parse()?, key: key.to_owned() })).transpose()?)
+    kind.map(|kind| Ok(AssetRef { kind: kind.parse()?, key: key.to_owned() })).transpose()
 }
 
 /// Where an import is. Written in short transactions of their own, so that others see it.

@@ -65,7 +65,11 @@ impl Runner {
             .data(self.clone())
             .build(handle);
         let stopping = self.stopping.clone();
-        worker.run_until(async move { Ok::<(), WorkerError>(stopping.cancelled().await) }).await
+        let stopped = async move {
+            stopping.cancelled().await;
+            Ok::<(), WorkerError>(())
+        };
+        worker.run_until(stopped).await
     }
 
     /// Runs one attempt and decides what comes after. Infallible towards apalis.

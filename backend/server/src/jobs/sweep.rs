@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 const EVERY: Duration = Duration::from_secs(10);
 /// Any number of our own.
-const SWEEP_LOCK: i64 = 0x7377_6565_70;
+const SWEEP_LOCK: i64 = 0x0073_7765_6570;
 /// Uploaded bytes are kept this long after the import, for a second look at a report.
 pub const BODY_DAYS: i64 = 30;
 

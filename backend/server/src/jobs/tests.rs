@@ -330,6 +330,6 @@ async fn the_sweep_finds_missed_work_once_and_forgets_what_is_finished(pool: PgP
 async fn a_sweep_leaves_the_work_to_the_one_that_sweeps_already(pool: PgPool) {
     let bench = Bench::new(pool).await;
     let mut other = bench.runner.db.begin_system(SystemReason::Jobs).await.unwrap();
-    sqlx::query("select pg_advisory_xact_lock($1)").bind(0x7377_6565_70_i64).execute(other.conn()).await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock($1)").bind(0x0073_7765_6570_i64).execute(other.conn()).await.unwrap();
     assert_eq!(sweep::once(&bench.runner.db, &Clock::System).await.unwrap(), 0);
 }

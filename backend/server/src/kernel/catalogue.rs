@@ -55,7 +55,8 @@ async fn every_table_is_protected_or_excused(pool: PgPool) {
         .await
         .unwrap();
         assert!(enabled && forced, "{table}: call protect_tenant_table('{table}') in its migration");
-        let policies: Vec<(String, Vec<String>, bool, Option<String>, Option<String>)> = sqlx::query_as(
+        type Policy = (String, Vec<String>, bool, Option<String>, Option<String>);
+        let policies: Vec<Policy> = sqlx::query_as(
             "select policyname::text, roles::text[], permissive = 'PERMISSIVE' and cmd = 'ALL', qual, with_check
              from pg_policies where schemaname = 'public' and tablename = $1 order by policyname",
         )

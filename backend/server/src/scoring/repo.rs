@@ -295,12 +295,15 @@ pub async fn write_posture(
     Ok(())
 }
 
+/// Figures of one asset, with formula and time.
+type Figures = BTreeMap<Scope, (AssetFigure, String, DateTime<Utc>)>;
+
 pub async fn asset_risks(tx: &mut TenantTx, assets: &[Uuid]) -> Result<HashMap<AssetId, AssetRisk>> {
-    let mut found: HashMap<AssetId, BTreeMap<Scope, (AssetFigure, String, DateTime<Utc>)>> = HashMap::new();
+    let mut found: HashMap<AssetId, Figures> = HashMap::new();
     for row in asset_figures(tx, Some(assets)).await? {
         found.entry(AssetId(row.0.asset)).or_default().insert(row.0.scope, row);
     }
-    let risk = |mut rows: BTreeMap<Scope, (AssetFigure, String, DateTime<Utc>)>| {
+    let risk = |mut rows: Figures| {
         let (all, formula, computed_at) = rows.remove(&Scope::All)?;
         let layers = Layer::ALL
             .iter()

@@ -109,8 +109,9 @@ async fn export_findings(
 ) -> Result<impl IntoResponse> {
     let format = query.format;
     let rows = export::export(&db, &asker, query.filter(&asker)?).await?;
-    let (kind, name, write): (_, _, fn(&Row) -> Result<Vec<u8>>) = match format {
-        Format::Csv => ("text/csv; charset=utf-8", "findings.csv", csv_line),
+    type Write = fn(&Row) -> Result<Vec<u8>>;
+    let (kind, name, write) = match format {
+        Format::Csv => ("text/csv; charset=utf-8", "findings.csv", csv_line as Write),
         Format::Ndjson => ("application/x-ndjson", "findings.ndjson", json_line),
     };
     let head = matches!(format, Format::Csv).then(|| Ok(Bytes::from(HEAD)));
