@@ -123,6 +123,13 @@ impl Stance {
         Ok(Command::new(binary()?))
     }
 
+    /// Where the server's database is, for what can not be brought about from outside.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        let embedded = || format!("postgres://stance@localhost/stance?host={}", self.data_dir().join("run").display());
+        self.database_url.clone().unwrap_or_else(embedded)
+    }
+
     /// The data directory (used by the embedded PostgreSQL).
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {

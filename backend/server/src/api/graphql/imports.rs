@@ -12,7 +12,7 @@ use super::{
 use crate::{
     imports::{self, Limits, Upload},
     inventory::{NewAsset, NewRelation, service::upsert},
-    kernel::{Error, page::Page},
+    kernel::{Error, Permission, page::Page},
     live::{Hub, Topic},
 };
 use async_graphql::{Context, ID, InputObject, Json, Object, Result, SimpleObject, Subscription, Upload as File};
@@ -283,6 +283,7 @@ impl ImportsMutation {
             return Err(Error::field("input.findings", message).into());
         }
         let (db, asker) = (ctx.db()?, ctx.asker()?);
+        asker.require(Permission::FindingIngest)?;
         let (body, declared) = document(input);
         // What only a keeper of the inventory may say, beyond what any report may mention.
         if !declared.is_empty() {

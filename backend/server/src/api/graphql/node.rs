@@ -84,6 +84,7 @@ impl NodeQuery {
                     InvitationId::NOUN,
                     TenantId::NOUN,
                     RelationId::NOUN,
+                    ReportId::NOUN,
                     TokenId::NOUN,
                     UserId::NOUN,
                 ]

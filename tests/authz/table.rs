@@ -1,0 +1,169 @@
+//! What each operation of the API needs, written down a second time and apart from the server's own table, so that a
+//! permission that is asked for nowhere, or the wrong one, is found.
+
+/// What becomes of an asker who lacks a permission.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// `FORBIDDEN`.
+    Refused,
+    /// They get an answer, without what they may not see; what the answer itself needs is another row's matter.
+    SeeLess,
+}
+
+/// One way to call one operation.
+pub struct Row {
+    /// `Query.asset`, or `GET /api/v1/reports/{id}` as the OpenAPI document writes it.
+    pub operation: &'static str,
+    /// The field with its arguments, or the path with its query. `$asset` is the id of an asset and so on (see
+    /// `world::Tenant::ids`), of the other organization when its ids are tried; `$ownAsset` is always the asker's.
+    pub call: &'static str,
+    /// All of these permissions.
+    pub needs: &'static [&'static str],
+    pub others: Others,
+    /// For signed-in people only: API tokens of every role are refused.
+    pub people_only: bool,
+}
+
+const fn row(operation: &'static str, call: &'static str, needs: &'static [&'static str]) -> Row {
+    Row { operation, call, needs, others: Others::Refused, people_only: false }
+}
+
+const fn less(operation: &'static str, call: &'static str, needs: &'static [&'static str]) -> Row {
+    Row { others: Others::SeeLess, ..row(operation, call, needs) }
+}
+
+const fn people(operation: &'static str, call: &'static str) -> Row {
+    Row { people_only: true, ..row(operation, call, &["account:manage"]) }
+}
+
+/// Every operation, at least once. What is signed in is enough for is asked with no permission.
+pub const ROWS: &[Row] = &[
+    row("Query.viewer", "viewer { role permissions organization { id name } }", &["organization:read"]),
+    row("Query.viewer", "viewer { role tokenName memberships { role } sessions { id } now }", &[]),
+    row(
+        "Query.posture",
+        "posture { risk openFindings layers { layer openFindings } riskiestAssets { share } }",
+        &["posture:read"],
+    ),
+    row("Query.posture", "posture { topFindings { findings { title } } }", &["posture:read", "finding:read"]),
+    row("Query.posture", "posture { riskiestAssets { asset { name } } }", &["posture:read", "asset:read"]),
+    row("Query.assets", "assets { nodes { id name } totalCount }", &["asset:read"]),
+    row("Query.assetCounts", "assetCounts { kind count }", &["asset:read"]),
+    row(
+        "Query.asset",
+        "asset(id: $asset) { id name relations { from { name } to { name } } history { summary } }",
+        &["asset:read"],
+    ),
+    row("Query.asset", "asset(id: $asset) { findings { nodes { title } } }", &["asset:read", "finding:read"]),
+    row("Query.findings", "findings { nodes { id title } totalCount }", &["finding:read"]),
+    row("Query.findings", "findings(filter: { asset: $asset }) { nodes { title } totalCount }", &["finding:read"]),
+    row("Query.findings", "findings(filter: { report: $report }) { nodes { title } totalCount }", &["finding:read"]),
+    row("Query.findings", "findings(filter: { assignee: $user }) { nodes { title } totalCount }", &["finding:read"]),
+    row("Query.findings", "findings { nodes { asset { name } } }", &["finding:read", "asset:read"]),
+    row("Query.findingSummary", "findingSummary { open tools }", &["finding:read"]),
+    row("Query.findingSummary", "findingSummary(filter: { asset: $asset }) { open tools }", &["finding:read"]),
+    row(
+        "Query.finding",
+        "finding(id: $finding) { id title occurrences { tool } history { kind actor } }",
+        &["finding:read"],
+    ),
+    row("Query.reports", "reports { nodes { id filename } totalCount }", &["report:read"]),
+    row("Query.report", "report(id: $report) { id filename }", &["report:read"]),
+    row("Query.report", "report(id: $report) { findings { nodes { title } } }", &["report:read", "finding:read"]),
+    row("Query.report", "report(id: $report) { assets { name } }", &["report:read", "asset:read"]),
+    row("Query.reportFormats", "reportFormats { format title }", &[]),
+    row("Query.members", "members { user { id email } role }", &["member:read"]),
+    row("Query.invitations", "invitations { id email }", &["invitation:read"]),
+    row("Query.apiTokens", "apiTokens { id name prefix }", &["token:read"]),
+    row("Query.roles", "roles { role permissions }", &[]),
+    row("Query.auditLog", "auditLog { nodes { action actor detail } totalCount }", &["audit:read"]),
+    row("Query.auditVerification", "auditVerification { valid entries }", &["audit:read"]),
+    row("Query.deadLetters", "deadLetters { id error }", &["job:read"]),
+    less("Query.search", "search(text: \"zircon-agent\") { title url }", &["asset:read"]),
+    less("Query.search", "search(text: \"zircon in line\") { title url }", &["finding:read"]),
+    row("Query.node", "node(id: $asset) { id ... on Asset { name } }", &["asset:read"]),
+    row("Query.node", "node(id: $relation) { id ... on Relation { from { name } } }", &["asset:read"]),
+    row("Query.node", "node(id: $finding) { id ... on Finding { title } }", &["finding:read"]),
+    row("Query.node", "node(id: $decision) { id ... on Decision { reason } }", &["finding:read"]),
+    row("Query.node", "node(id: $report) { id ... on Report { filename } }", &["report:read"]),
+    row("Query.node", "node(id: $organization) { id ... on Organization { name } }", &["organization:read"]),
+    less("Query.node", "node(id: $user) { id ... on User { email } }", &["member:read"]),
+    row("Query.node", "node(id: $invitation) { id ... on Invitation { email } }", &["invitation:read"]),
+    row("Query.node", "node(id: $token) { id ... on ApiToken { name } }", &["token:read"]),
+    row(
+        "Mutation.upsertAssets",
+        "upsertAssets(assets: [{ kind: AGENT, externalKey: \"made-by-roles\" }]) { assets { id } }",
+        &["asset:write", "asset:read"],
+    ),
+    row("Mutation.updateAsset", "updateAsset(id: $asset, patch: { owner: \"nobody\" }) { id }", &["asset:write"]),
+    row(
+        "Mutation.ingestFindings",
+        "ingestFindings(input: { tool: \"probe\", findings: [{ asset: { kind: AGENT, externalKey: \"made-by-roles\" }, rule: \"r\", layer: MODEL, severity: LOW, title: \"t\" }] }) { report { id } }",
+        &["finding:ingest", "report:import", "report:read"],
+    ),
+    row(
+        "Mutation.importReport",
+        "importReport(file: $file, asset: \"made-by-roles\") { id }",
+        &["report:import", "report:read"],
+    ),
+    row(
+        "Mutation.triageFindings",
+        "triageFindings(input: { ids: [$finding], action: COMMENT, reason: \"seen\" }) { changed }",
+        &["finding:triage"],
+    ),
+    row(
+        "Mutation.triageFindings",
+        "triageFindings(input: { ids: [$ownFinding, $finding], action: FALSE_POSITIVE, reason: \"seen\" }) { changed }",
+        &["finding:triage"],
+    ),
+    row(
+        "Mutation.triageFindings",
+        "triageFindings(input: { ids: [$ownFinding], action: ASSIGN, assignee: $user }) { changed }",
+        &["finding:triage"],
+    ),
+    row(
+        "Mutation.triageFindings",
+        "triageFindings(input: { ids: [$ownFinding], action: ACCEPT_RISK, reason: \"known\", expiresAt: $soon, approver: $owner }) { changed }",
+        &["finding:triage", "finding:accept-risk"],
+    ),
+    row("Mutation.undoTriage", "undoTriage(batch: $batch) { changed findings { title } }", &["finding:triage"]),
+    row("Mutation.updateOrganization", "updateOrganization(name: $name) { id }", &["organization:update"]),
+    row(
+        "Mutation.inviteMember",
+        "inviteMember(email: \"new@example.test\", role: VIEWER) { invitation { id } }",
+        &["member:invite"],
+    ),
+    row(
+        "Mutation.inviteMember",
+        "inviteMember(email: \"new@example.test\", role: OWNER) { invitation { id } }",
+        &["member:invite", "owner:grant"],
+    ),
+    row("Mutation.revokeInvitation", "revokeInvitation(id: $guest)", &["member:invite"]),
+    row("Mutation.changeRole", "changeRole(user: $user, role: RESPONDER) { role }", &["member:update"]),
+    row("Mutation.changeRole", "changeRole(user: $leaver, role: OWNER) { role }", &["member:update", "owner:grant"]),
+    row("Mutation.removeMember", "removeMember(user: $leaver)", &["member:remove"]),
+    row(
+        "Mutation.createApiToken",
+        "createApiToken(name: \"made by a role\", role: VIEWER) { token { id } }",
+        &["token:create"],
+    ),
+    row(
+        "Mutation.createApiToken",
+        "createApiToken(name: \"made by a role\", role: OWNER) { token { id } }",
+        &["token:create", "owner:grant"],
+    ),
+    row("Mutation.revokeApiToken", "revokeApiToken(id: $token) { id }", &["token:revoke"]),
+    row("Mutation.redriveDeadLetter", "redriveDeadLetter(id: $deadLetter)", &["job:redrive"]),
+    people("Mutation.revokeSession", "revokeSession(id: $session)"),
+    people("Mutation.changePassword", "changePassword(current: $password, new: $newPassword)"),
+    people("Mutation.signOutEverywhere", "signOutEverywhere"),
+    row("Subscription.reports", "reports { id filename }", &["report:read"]),
+    row("Subscription.findings", "findings { ids count }", &["finding:read"]),
+    row("POST /api/v1/reports", "/api/v1/reports?asset=made-by-roles&filename=probe.sarif", &["report:import"]),
+    row("GET /api/v1/reports/{id}", "/api/v1/reports/$reportUuid", &["report:read"]),
+    less("GET /api/v1/reports/{id}", "/api/v1/reports/$reportUuid", &["asset:read"]),
+    row("GET /api/v1/findings/export", "/api/v1/findings/export", &["finding:export"]),
+    row("GET /api/v1/findings/export", "/api/v1/findings/export?asset=$asset&format=ndjson", &["finding:export"]),
+    row("GET /api/v1/findings/export", "/api/v1/findings/export?report=$report", &["finding:export"]),
+    row("GET /api/v1/findings/export", "/api/v1/findings/export?assignee=$user", &["finding:export"]),
+];
