@@ -110,8 +110,8 @@ async fn export_findings(
     let format = query.format;
     let rows = export::export(&db, &asker, query.filter(&asker)?).await?;
     type Write = fn(&Row) -> Result<Vec<u8>>;
-    let (kind, name, write) = match format {
-        Format::Csv => ("text/csv; charset=utf-8", "findings.csv", csv_line as Write),
+    let (kind, name, write): (&str, &str, Write) = match format {
+        Format::Csv => ("text/csv; charset=utf-8", "findings.csv", csv_line),
         Format::Ndjson => ("application/x-ndjson", "findings.ndjson", json_line),
     };
     let head = matches!(format, Format::Csv).then(|| Ok(Bytes::from(HEAD)));
