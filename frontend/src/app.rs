@@ -93,9 +93,14 @@ impl Page {
 /// The whole document, as the server sends it.
 #[cfg(feature = "ssr")]
 pub fn shell() -> impl IntoView {
-    Suspend::new(async {
+    use leptos::tachys::html::InertElement;
+
+    let owner = Owner::current().unwrap_or_default();
+    Suspend::new(async move {
         let data = crate::load::gather(|| view! { <App/> }.into_any()).await;
-        document(data)
+        // Rendered here and with the request's owner: a view that is handed on may be rendered on another thread, where its
+        // nested parts would not find the replies.
+        InertElement::new(owner.with(|| document(data).to_html()))
     })
 }
 

@@ -53,15 +53,9 @@ impl Browser {
         if let Ok(chromium) = std::env::var("CHROMIUM") {
             options["binary"] = chromium.into();
         }
-        // Phones are narrower than a window may be: emulate the screen.
-        options["mobileEmulation"] = if width < 500 {
-            json!({ "deviceMetrics": { "width": width, "height": height, "pixelRatio": 1.0, "touch": true, "mobile": true } })
-        } else {
-            Value::Null
-        };
-        if options["mobileEmulation"].is_null() {
-            options.as_object_mut().map(|o| o.remove("mobileEmulation"));
-        }
+        // A window's size includes its frame, and phones are narrower than a window may be: emulate the screen.
+        let phone = width < 500;
+        options["mobileEmulation"] = json!({ "deviceMetrics": { "width": width, "height": height, "pixelRatio": 1.0, "touch": phone, "mobile": phone } });
         let mut capabilities = Capabilities::new();
         capabilities.insert("goog:chromeOptions".into(), options);
         capabilities.insert("goog:loggingPrefs".into(), json!({ "browser": "ALL" }));

@@ -60,8 +60,11 @@ async fn walk(browser: &Browser, url: &str, folder: &Path, suffix: &str) -> Resu
     }
     for (name, list) in DETAILS {
         browser.goto(&format!("{url}{list}")).await.with_context(|| list)?;
-        let link = browser.element(&format!("main a[href^='{list}/']")).await?;
-        let path = link.attr("href").await?.with_context(|| format!("{list} links to no {name}"))?;
+        let row = browser.element("main tr[data-id], main a[href^='/imports/']").await?;
+        let path = match row.attr("data-id").await? {
+            Some(id) => format!("{list}/{id}"),
+            None => row.attr("href").await?.with_context(|| format!("{list} links to no {name}"))?,
+        };
         browser.goto(&format!("{url}{path}")).await.with_context(|| path)?;
         save(name).await?;
     }
