@@ -65,12 +65,13 @@ async fn accepting_a_risk_needs_an_end_and_an_approver() -> Result<()> {
     let client = stance.bootstrap("Acme", "owner@acme.test").await?.client;
     import(&client).await?;
     let id = statuses(&client).await?[0].0.clone();
+    let members = client.graphql("{ members { user { id } } }", json!({})).await?;
+    let owner = &members["members"][0]["user"]["id"];
+    let accept = |expires_at: Value, approver: &Value| json!({ "ids": [id], "action": "ACCEPT_RISK", "reason": "known", "expiresAt": expires_at, "approver": approver });
     for (input, field) in [
-        (json!({ "ids": [id], "action": "ACCEPT_RISK", "reason": "known" }), "expiresAt"),
-        (
-            json!({ "ids": [id], "action": "ACCEPT_RISK", "reason": "known", "expiresAt": "2001-01-01T00:00:00Z" }),
-            "expiresAt",
-        ),
+        (accept(Value::Null, owner), "expiresAt"),
+        (accept("2001-01-01T00:00:00Z".into(), owner), "expiresAt"),
+        (accept("2001-01-01T00:00:00Z".into(), &Value::Null), "approver"),
         (json!({ "ids": [id], "action": "FALSE_POSITIVE" }), "reason"),
     ] {
         let answer = client.graphql_raw(TRIAGE, json!({ "input": input })).await?;

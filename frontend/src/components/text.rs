@@ -83,7 +83,9 @@ mod tests {
     #[cfg(feature = "ssr")]
     #[test]
     fn markup_from_outside_stays_text() {
-        assert_eq!(text("<script>alert(1)</script>").to_html(), "<bdi>&lt;script&gt;alert(1)&lt;/script&gt;</bdi>");
+        // `<!>` are the marks by which the browser finds its place.
+        let html = text("<script>alert(1)</script>").to_html().replace("<!>", "");
+        assert_eq!(html, "<bdi>&lt;script&gt;alert(1)&lt;/script&gt;</bdi>");
         let html = text("a\u{202e}<b>").to_html();
         assert!(html.contains("U+202E") && html.contains("&lt;b&gt;") && !html.contains('\u{202e}'), "{html}");
         assert!(mid("\"><img src=x>").to_html().contains("&quot;"), "attributes are escaped");

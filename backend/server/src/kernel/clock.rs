@@ -1,8 +1,9 @@
 //! Time and ids. Both are taken from [`Clock`], so that a test can set them.
 
 use chrono::{DateTime, Utc};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::{Timestamp, Uuid};
 
 /// Where "now" comes from.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +49,10 @@ impl Clock {
             Self::Fixed(_) => {
                 let now = self.now();
                 let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
-                Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()))
+                // Time stands still, order does not: later ids are greater.
+                static COUNTER: AtomicU64 = AtomicU64::new(0);
+                let counter = u128::from(COUNTER.fetch_add(1, Ordering::Relaxed));
+                Uuid::new_v7(Timestamp::from_unix_time(seconds, now.timestamp_subsec_nanos(), counter, 42))
             }
         }
     }
