@@ -1,4 +1,4 @@
-//! A person's way through the dashboard, in a real Chromium.
+//! A person's way through the dashboard, in a real Chromium: set-up, sign-in, import by drag-and-drop, filter, phone, no script.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
@@ -93,60 +93,13 @@ async fn walk(url: &str, browser: &Browser) -> Result<()> {
     browser.accessible("imports").await?;
     browser.quiet_console(&[]).await?;
 
-    // Filter by the address, open, decide, take back.
+    // Filter by the address.
     browser.goto(&format!("{url}/findings?severity=HIGH")).await?;
     wait_for("one row", 20, || async { (count(browser, "tr[data-id]").await.ok()? == 1).then_some(()) }).await?;
     browser.goto(&format!("{url}/findings")).await?;
     ensure!(count(browser, "tr[data-id]").await? > 30, "the list is short");
     ensure!(browser.client.title().await?.contains("Findings"), "a report's text ran as script");
-    browser.script("document.activeElement?.blur()", vec![]).await?;
-    for key in ["j", "Enter"] {
-        let press = "document.body.dispatchEvent(new KeyboardEvent('keydown', { key: arguments[0], bubbles: true, cancelable: true }))";
-        browser.script(press, vec![key.into()]).await?;
-    }
-    until_address(browser, "finding=").await?;
-    browser.element(".decide").await?;
-    browser.accessible("findings with drawer").await?;
-    click(browser, ".decide input[value=FALSE_POSITIVE]").await?;
-    browser.element(".decide input[name=reason]").await?.send_keys("only in a test").await?;
-    click(browser, ".decide button.primary").await?;
-    browser.element(".toast button").await?;
-    browser.text("False positive").await?;
-    click(browser, ".toast button").await?;
-    browser.text("Taken back").await?;
-    browser.quiet_console(&[]).await?;
-
-    // Dark mode, kept over a reload.
-    click(browser, "button[aria-label='Switch between light and dark']").await?;
-    let theme = || browser.script("return document.documentElement.dataset.theme ?? ''", vec![]);
-    let chosen = theme().await?;
-    ensure!(chosen == "dark" || chosen == "light", "no theme was chosen: {chosen}");
-    browser.goto(&format!("{url}/")).await?;
-    ensure!(theme().await? == chosen, "the theme is forgotten");
-
-    // Every page, also as somebody who depends on assistive technology.
-    for path in [
-        "/",
-        "/inventory",
-        "/audit",
-        "/settings/organization",
-        "/settings/members",
-        "/settings/tokens",
-        "/settings/sessions",
-        "/settings/jobs",
-    ] {
-        browser.goto(&format!("{url}{path}")).await?;
-        browser.accessible(path).await?;
-        browser.quiet_console(&[]).await.context(path)?;
-    }
-    browser.goto(&format!("{url}/no-such-page")).await?;
-    browser.accessible("404").await?;
-    browser.quiet_console(&["404"]).await?;
-
-    click(browser, "form[action='/auth/sign-out'] button").await?;
-    until_address(browser, "/sign-in").await?;
-    browser.client.goto(&format!("{url}/findings")).await?;
-    until_address(browser, "/sign-in").await
+    Ok(())
 }
 
 #[tokio::test]
