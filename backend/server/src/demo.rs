@@ -109,22 +109,22 @@ struct Relation {
 /// A sentence for the operator: when there is an organization already, or the demo's data do not fit the program.
 pub async fn make(db: &Db, progress: impl Fn(usize, usize)) -> anyhow::Result<SignIn> {
     anyhow::ensure!(
-        !identity::is_set_up(db).await.map_err(readable)?,
+        !identity::is_set_up(db).await.map_err(Error::for_operator)?,
         "There is an organization already; the demo needs an empty database."
     );
     let steps: Vec<Step> = serde_json::from_str(TIMELINE).context("demo/timeline.json")?;
     let today = Clock::System.now();
     let start = steps.first().context("demo/timeline.json is empty")?.at(today);
     let clock = Clock::fixed(start - Duration::hours(1));
-    let mut demo = Demo::new(db, clock).await.map_err(readable)?;
+    let mut demo = Demo::new(db, clock).await.map_err(Error::for_operator)?;
     for (done, step) in steps.iter().enumerate() {
         progress(done, steps.len());
         let at = step.at(today);
-        demo.pass_days_until(at).await.map_err(readable)?;
-        let result = demo.act(step).await.map_err(readable);
+        demo.pass_days_until(at).await.map_err(Error::for_operator)?;
+        let result = demo.act(step).await.map_err(Error::for_operator);
         result.with_context(|| format!("step {done} of demo/timeline.json, {} days ago", step.days_ago))?;
     }
-    demo.pass_days_until(today).await.map_err(readable)?;
+    demo.pass_days_until(today).await.map_err(Error::for_operator)?;
     Ok(demo.sign_in)
 }
 
@@ -308,9 +308,4 @@ impl Relation {
 fn reference(text: &str) -> Result<AssetRef> {
     let (kind, key) = text.split_once(':').ok_or_else(|| Error::field("asset", format!("{text} is not KIND:key")))?;
     Ok(AssetRef { kind: kind.parse()?, key: key.to_owned() })
-}
-
-/// For the operator, who may read the cause.
-fn readable(error: Error) -> anyhow::Error {
-    anyhow::anyhow!(error.internal_text().unwrap_or(error.public))
 }

@@ -179,7 +179,7 @@ async fn bootstrap(args: &DatabaseArgs, input: NewOrganization, json: bool) -> a
     let database = args.open_beside().await?;
     let result = async {
         app::migrate(&database.db).await?;
-        entry::bootstrap(&database.db, &Clock::System, input).await.map_err(readable)
+        entry::bootstrap(&database.db, &Clock::System, input).await.map_err(Error::for_operator)
     }
     .await;
     database.close().await;
@@ -197,11 +197,6 @@ async fn bootstrap(args: &DatabaseArgs, input: NewOrganization, json: bool) -> a
     Ok(())
 }
 
-/// For the operator, who may read the cause.
-fn readable(error: Error) -> anyhow::Error {
-    anyhow::anyhow!(error.internal_text().unwrap_or(error.public))
-}
-
 async fn verify_audit(args: &DatabaseArgs) -> anyhow::Result<ExitCode> {
     let database = args.open_beside().await?;
     let mut whole = true;
@@ -217,7 +212,7 @@ async fn verify_audit(args: &DatabaseArgs) -> anyhow::Result<ExitCode> {
     })
     .await;
     database.close().await;
-    result.map_err(readable)?;
+    result.map_err(Error::for_operator)?;
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -145,6 +145,12 @@ impl Error {
         self
     }
 
+    /// For the operator at the command line, who may read the cause.
+    #[must_use]
+    pub fn for_operator(self) -> anyhow::Error {
+        anyhow::anyhow!(self.internal_text().unwrap_or(self.public))
+    }
+
     /// The chain of causes, for the log only.
     #[must_use]
     pub fn internal_text(&self) -> Option<String> {
