@@ -180,8 +180,10 @@ async fn the_command_line_keeps_its_exit_codes() -> Result<()> {
         Ok((output.status.code(), String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?))
     };
     let (good, bad) = (good.to_str().context("path")?, bad.to_str().context("path")?);
-    let (code, text) = run(&[good, "--server", &stance.url, "--token", &token]).await?;
+    let (code, text) = run(&[good, "--server", &stance.url, "--token", &token, "--asset", "portal"]).await?;
     assert_eq!(code, Some(0), "{text}");
+    let (code, text) = run(&[good, "--server", &stance.url, "--token", &token]).await?;
+    assert!(code == Some(1) && text.contains("Name the asset"), "a report that names no asset: {text}");
     let (code, text) = run(&[bad, "--server", &stance.url, "--token", &token]).await?;
     assert_eq!(code, Some(1), "{text}");
     let (code, text) = run(&[good, "--server", &stance.url, "--token", "stance_wrong"]).await?;

@@ -20,7 +20,11 @@ fn report() -> String {
     results.extend(
         (0..40).map(|n| result(&format!("R-{n}"), "warning", &format!("src/f{n}.py"), &format!("Problem {n}"))),
     );
-    json!({ "version": "2.1.0", "runs": [{ "tool": { "driver": { "name": "probe", "version": "1.0" } }, "results": results }] }).to_string()
+    json!({ "version": "2.1.0", "runs": [{
+        "tool": { "driver": { "name": "probe", "version": "1.0" } },
+        "versionControlProvenance": [{ "repositoryUri": "https://git.acme.test/portal" }],
+        "results": results }] })
+    .to_string()
 }
 
 async fn fill(browser: &Browser, name: &str, value: &str) -> Result<()> {

@@ -40,7 +40,7 @@ impl Source for &[u8] {
 pub struct Hints {
     /// The asset that the uploader named (`asset=KEY`); it wins over what the report says.
     pub asset: Option<AssetRef>,
-    /// The name of the uploaded file; used to name the asset when neither hint nor report does.
+    /// The name of the uploaded file. It says nothing of the asset, but some files are told apart by it.
     pub filename: Option<String>,
 }
 
@@ -86,6 +86,9 @@ pub enum ImportError {
     /// The report ends in the middle.
     #[error("the report ends too early: {expected}")]
     Truncated { expected: String, position: Position },
+    /// The report does not say which asset it is about, and none was named with the upload. Says what the report does say.
+    #[error("{0}. Name the asset with the upload, as asset=KIND:KEY, for example asset=MODEL:support-ft")]
+    NeedsAsset(String),
     /// A limit was passed, named with its value.
     #[error("{0}")]
     TooLarge(String),

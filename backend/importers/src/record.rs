@@ -95,7 +95,7 @@ pub struct FindingRecord {
 /// Something the tool could not assess: an error, a skipped file, a crashed run. Never a finding, never a pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GapRecord {
-    /// Short class, for example `tool-error`, `skipped`, `incomplete-run`, `asset-guessed`, `empty-report`.
+    /// Short class, for example `tool-error`, `skipped`, `incomplete-run`, `empty-report`.
     pub class: String,
     /// What could not be assessed: a file, a probe, a server; empty for the whole run.
     pub subject: String,

@@ -204,16 +204,6 @@ fn percent_decode(text: &str) -> String {
     String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
 }
 
-/// A file's name without folders and without the extensions of reports: `scans/app.sarif.json` is `app`.
-pub(crate) fn file_stem(filename: &str) -> String {
-    let name = filename.rsplit(['/', '\\']).next().unwrap_or_default();
-    let mut stem = name;
-    for extension in [".gz", ".json", ".jsonl", ".sarif", ".report", ".hitlog"] {
-        stem = stem.strip_suffix(extension).unwrap_or(stem);
-    }
-    truncate(if stem.is_empty() { name } else { stem }, 200)
-}
-
 /// A short, stable digest of a text: 16 hex digits.
 pub(crate) fn digest(text: &str) -> String {
     use sha2::{Digest, Sha256};
@@ -270,13 +260,5 @@ mod tests {
         let map = evidence.finish();
         assert!(serde_json::to_string(&map).unwrap().len() <= MAX_EVIDENCE_BYTES);
         assert!(map.contains_key("k0") && map.contains_key("omitted") && !map.contains_key("none"));
-    }
-
-    #[test]
-    fn stems_lose_report_extensions() {
-        assert_eq!(file_stem("/a/b/app.sarif.json"), "app");
-        assert_eq!(file_stem("run1.report.jsonl"), "run1");
-        assert_eq!(file_stem("run1.hitlog.jsonl"), "run1");
-        assert_eq!(file_stem("app.sarif.gz"), "app");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use stance_importers::{Hints, Record, detect};
+use stance_importers::{AssetRef, Hints, Record, detect};
+use stance_shared::AssetKind;
 
 fn reports() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reports")
@@ -34,7 +35,8 @@ fn the_expected_counts_come_out() {
         let Some(expected) = expected(text("tool"), text("file"), text("expected")) else { continue };
         let bytes = std::fs::read(reports().join(text("file"))).unwrap();
         let mut records = Vec::new();
-        let hints = Hints { asset: None, filename: Some(text("file").to_owned()) };
+        let asset = AssetRef { kind: AssetKind::Application, key: "portal".to_owned() };
+        let hints = Hints { asset: Some(asset), filename: Some(text("file").to_owned()) };
         let result = detect(&bytes, None).and_then(|importer| importer.read(&bytes.as_slice(), &hints, &mut records));
         let findings = records.iter().filter(|record| matches!(record, Record::Finding(_))).count();
         let gaps = records.iter().filter(|record| matches!(record, Record::Gap(_))).count();

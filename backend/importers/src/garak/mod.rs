@@ -276,26 +276,28 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// The asset of a target: the hint, else garak's type and name; guessed for an endpoint that has no name.
-    fn asset(&self, target: &Target) -> (AssetRef, bool) {
+    /// The asset of a target: the hint, else garak's type and name.
+    fn asset(&self, target: &Target) -> Result<AssetRef, ImportError> {
         if let Some(asset) = &self.hints.asset {
-            return (asset.clone(), false);
+            return Ok(asset.clone());
         }
         let kind = if target.is_application() { AssetKind::Application } else { AssetKind::Model };
-        let stem = || self.hints.filename.as_deref().map(text::file_stem).filter(|stem| !stem.is_empty());
-        let (key, guessed) = match (target.kind.as_str(), target.name.as_str()) {
-            ("", "") => (stem().unwrap_or_else(|| "garak".to_owned()), true),
-            (kind, "") if target.is_application() => (stem().unwrap_or_else(|| kind.to_owned()), true),
-            (kind, "") => (kind.to_owned(), false),
-            ("", name) => (name.to_owned(), false),
-            (kind, name) => (format!("{kind}:{name}"), false),
+        let key = match (target.kind.as_str(), target.name.as_str()) {
+            ("", "") => return Err(ImportError::NeedsAsset("the report does not name its target".to_owned())),
+            // An endpoint or a function, and nothing says whose.
+            (kind, "") if target.is_application() => {
+                return Err(ImportError::NeedsAsset(format!("the report names its target only as “{kind}”")));
+            }
+            (kind, "") => kind.to_owned(),
+            ("", name) => name.to_owned(),
+            (kind, name) => format!("{kind}:{name}"),
         };
-        (AssetRef { kind, key: text::truncate(&key, 512) }, guessed)
+        Ok(AssetRef { kind, key: text::truncate(&key, 512) })
     }
 
     /// Notes that the target was attacked, and describes it at its first mention.
     fn assess(&mut self, target: &Target) -> Result<(), ImportError> {
-        let (asset, guessed) = self.asset(target);
+        let asset = self.asset(target)?;
         if !self.info.assessed.contains(&asset) && self.hints.asset.is_none() {
             let mut attributes = serde_json::Map::new();
             attributes.insert("generator".to_owned(), target.kind.clone().into());
@@ -306,13 +308,6 @@ impl Import<'_> {
                 attributes,
                 tags: Vec::new(),
             }))?;
-            if guessed {
-                let reason = format!(
-                    "the report names its target only as “{}”; it was filed under “{}”. Pass asset=KEY with the upload to name it",
-                    target.kind, asset.key
-                );
-                self.gap("asset-guessed", &asset.key, &reason)?;
-            }
         }
         self.info.assess(&asset, layer(&asset), "red-teamed");
         Ok(())
@@ -321,7 +316,7 @@ impl Import<'_> {
     fn finding(&mut self, outcome: Outcome<'_>) -> Result<(), ImportError> {
         let Outcome { probe, detector, fails, total, .. } = outcome;
         let family = mapping::of_probe(probe);
-        let (asset, _) = self.asset(outcome.target);
+        let asset = self.asset(outcome.target)?;
         let mut categories = Categories::default();
         categories.add_all(family.categories);
         let mut description = match total {

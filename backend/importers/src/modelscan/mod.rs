@@ -60,7 +60,6 @@ impl Importer for ModelScan {
             info: RunInfo { tool: "modelscan".to_owned(), complete: true, ..RunInfo::default() },
             summary: None,
             asset: None,
-            guessed: false,
             has_issues: false,
             deferred: false,
             again: false,
@@ -118,8 +117,6 @@ struct Import<'a> {
     info: RunInfo,
     summary: Option<Summary>,
     asset: Option<AssetRef>,
-    /// Whether the asset's name is not the report's.
-    guessed: bool,
     has_issues: bool,
     /// The issues stand before the summary, which names the asset: they are read in a second pass.
     deferred: bool,
@@ -137,7 +134,7 @@ impl Members for Import<'_> {
             }
             "issues" => {
                 self.has_issues = true;
-                let asset = self.asset();
+                let asset = self.asset()?;
                 value.array("an array of issues", |_, issue: Issue| {
                     self.findings += 1;
                     Ok(self.sink.borrow_mut().record(Record::Finding(Box::new(finding(&asset, issue)?)))?)
@@ -235,9 +232,9 @@ impl Import<'_> {
     }
 
     /// The hint, else what was scanned, as it was named on the command line.
-    fn asset(&mut self) -> AssetRef {
+    fn asset(&mut self) -> Result<AssetRef, ImportError> {
         if let Some(asset) = self.hints.asset.as_ref().or(self.asset.as_ref()) {
-            return asset.clone();
+            return Ok(asset.clone());
         }
         let summary = self.summary.as_ref();
         let given = summary.map(|summary| text::normalize_uri(&summary.input_path, None)).unwrap_or_default();
@@ -249,31 +246,22 @@ impl Import<'_> {
         } else {
             given.to_owned()
         };
-        self.guessed = key.is_empty();
-        let stem = || self.hints.filename.as_deref().map(text::file_stem);
-        let key = Some(key).filter(|key| !key.is_empty()).or_else(stem).filter(|key| !key.is_empty());
-        let asset =
-            AssetRef { kind: AssetKind::Model, key: text::truncate(key.as_deref().unwrap_or("modelscan"), 512) };
+        if key.is_empty() {
+            let given = text::one_line(given, 100);
+            return Err(ImportError::NeedsAsset(format!("the report names what was scanned only as “{given}”")));
+        }
+        let asset = AssetRef { kind: AssetKind::Model, key: text::truncate(&key, 512) };
         self.asset = Some(asset.clone());
-        asset
+        Ok(asset)
     }
 
     fn finish(mut self) -> Result<RunInfo, ImportError> {
-        let asset = self.asset();
+        let asset = self.asset()?;
         let summary = self.summary.take().unwrap_or_default();
         let sink = self.sink.get_mut();
         let mut gap = |class: &str, reason: String| {
             sink.record(Record::Gap(GapRecord { class: class.to_owned(), subject: asset.key.clone(), reason }))
         };
-        if self.guessed {
-            gap(
-                "asset-guessed",
-                format!(
-                    "the report does not say what was scanned; it was filed under “{}”. Pass asset=KEY with the upload to name the model",
-                    asset.key
-                ),
-            )?;
-        }
         if summary.scanned == Some(0) {
             self.info.complete = false;
             gap(

@@ -223,7 +223,7 @@ impl Import<'_> {
         Ok(self.sink.record(Record::Gap(gap))?)
     }
 
-    /// The asset that a run is about: the hint, else its repository, else guessed from the file's or the tool's name.
+    /// The asset that a run is about: the hint, else its repository.
     fn asset(&mut self, run: &RunContext) -> Result<AssetRef, ImportError> {
         if let Some(asset) = &self.hints.asset {
             let asset = asset.clone();
@@ -231,27 +231,18 @@ impl Import<'_> {
         }
         let kind = if mapping::is_model_scanner(&run.tool) { AssetKind::Model } else { AssetKind::Application };
         let repository = run.repository.as_ref().and_then(|vcs| vcs.repository_uri.as_deref()).map(repository_key);
-        let stem = self.hints.filename.as_deref().map(text::file_stem).filter(|stem| !stem.is_empty());
-        let guessed = repository.is_none();
-        let tool = || if run.tool.is_empty() { "sarif".to_owned() } else { run.tool.clone() };
-        let from_file = stem.is_some();
-        let key = repository.or(stem).unwrap_or_else(tool);
+        let Some(key) = repository.filter(|key| !key.is_empty()) else {
+            let tool = text::one_line(&run.tool, 60);
+            return Err(ImportError::NeedsAsset(format!("a run of “{tool}” does not say what it scanned")));
+        };
         let asset = AssetRef { kind, key: text::truncate(&key, 512) };
         if !self.info.assessed.contains(&asset) {
             let mut attributes = serde_json::Map::new();
-            if let (false, Some(branch)) = (guessed, run.repository.as_ref().and_then(|vcs| vcs.branch.as_deref())) {
+            if let Some(branch) = run.repository.as_ref().and_then(|vcs| vcs.branch.as_deref()) {
                 attributes.insert("branch".to_owned(), text::truncate(branch, 200).into());
             }
             let record = AssetRecord { asset: asset.clone(), name: asset.key.clone(), attributes, tags: Vec::new() };
             self.sink.record(Record::Asset(record))?;
-            if guessed {
-                let from = if from_file { "the file's name" } else { "the tool's name" };
-                let reason = format!(
-                    "the report does not say which asset it is about; it was filed under “{}”, from {from}. Pass asset=KEY with the upload to name it",
-                    asset.key
-                );
-                self.gap("asset-guessed", &asset.key, &reason)?;
-            }
         }
         Ok(self.assess(asset, run))
     }

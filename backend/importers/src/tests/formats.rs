@@ -52,7 +52,8 @@ fn sarif_says_what_each_result_means() {
 #[test]
 fn sarif_reads_what_stands_behind_its_results() {
     let (info, records) = fixture("sarif", "results-first");
-    let all = findings(&records);
+    let mut all = findings(&records);
+    all.sort_by_key(|finding| std::cmp::Reverse(&finding.rule));
     assert_eq!((all[1].rule.as_str(), all[1].title.as_str()), ("(no rule)", "no rule at all"));
     assert_eq!((all[0].rule.as_str(), all[0].locations[0].uri.as_str()), ("P1", "b.py"));
     assert_eq!((all[0].title.as_str(), all[0].categories[0].as_str()), ("From an extension", "cwe@4:CWE-79"));
@@ -60,7 +61,27 @@ fn sarif_reads_what_stands_behind_its_results() {
     let errors: Vec<_> =
         gaps(&records, "tool-error").iter().map(|gap| (gap.subject.as_str(), gap.reason.as_str())).collect();
     assert_eq!(errors, [("acme-lint", "killed"), ("x.py", "could not parse x.py")]);
-    assert_eq!(gaps(&records, "asset-guessed").len(), 2);
+}
+
+#[test]
+fn a_report_that_names_no_asset_asks_for_it() {
+    for (importer, report, says) in [
+        (
+            "sarif",
+            r#"{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"lint"}},"results":[]}]}"#,
+            "a run of “lint” does not say what it scanned. Name the asset with the upload, as asset=KIND:KEY",
+        ),
+        ("modelscan", r#"{"summary":{"input_path":"."},"issues":[]}"#, "what was scanned only as “.”"),
+        (
+            "garak",
+            "{\"entry_type\":\"start_run setup\",\"plugins.target_type\":\"rest\"}\n{\"entry_type\":\"eval\",\"probe\":\"p\",\"detector\":\"d\",\"passed\":1,\"total\":1}",
+            "its target only as “rest”",
+        ),
+    ] {
+        let error = read_with(format(importer), &report.as_bytes(), &Hints::default()).unwrap_err();
+        assert!(matches!(error, ImportError::NeedsAsset(_)) && error.to_string().contains(says), "{error}");
+        assert!(read(format(importer), report.as_bytes()).is_ok(), "{importer}");
+    }
 }
 
 #[test]

@@ -89,7 +89,7 @@ pub struct Counts {
 /// Why a report failed, and where it is broken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ReportError {
-    /// `UNKNOWN_FORMAT`, `MALFORMED`, `TRUNCATED`, `TOO_LARGE`, `UNREADABLE` or `INTERNAL`.
+    /// `UNKNOWN_FORMAT`, `MALFORMED`, `TRUNCATED`, `NEEDS_ASSET`, `TOO_LARGE`, `UNREADABLE` or `INTERNAL`.
     pub code: String,
     /// A sentence that a person can act on.
     pub message: String,
@@ -122,6 +122,7 @@ impl From<&ImportError> for ReportError {
             ImportError::Unknown(_) => Self::new("UNKNOWN_FORMAT", error.to_string(), None),
             ImportError::Malformed { position, .. } => Self::new("MALFORMED", error.to_string(), Some(position)),
             ImportError::Truncated { position, .. } => Self::new("TRUNCATED", error.to_string(), Some(position)),
+            ImportError::NeedsAsset(_) => Self::new("NEEDS_ASSET", error.to_string(), None),
             ImportError::TooLarge(_) => Self::new("TOO_LARGE", error.to_string(), None),
             ImportError::Stopped(_) => Self::new("TOO_LARGE", error.to_string(), None),
             ImportError::Io(_) => Self::new("UNREADABLE", error.to_string(), None),
