@@ -31,11 +31,29 @@ pub(crate) fn read_object<M: Members>(
     what: &'static str,
     members: &mut M,
 ) -> Result<(), ImportError> {
-    let source = Box::new(without_bom(source.open()?)?);
-    let mut json =
-        Json { source, buffer: Vec::new(), at: 0, keep: None, ended: false, lines: 0, column: 0, path: Vec::new() };
+    let mut json = Json::open(source)?;
     let walk = json.object(what, members).and_then(|()| json.end());
     walk.map_err(|error| json.placed(error))
+}
+
+/// Gives each document of a text that is one JSON document, or several behind one another (JSON lines, or without any
+/// separator), to `each`. At least one is required.
+pub(crate) fn read_documents(
+    source: &dyn Source,
+    what: &'static str,
+    mut each: impl FnMut(Value<'_, '_>) -> Result<(), ImportError>,
+) -> Result<(), ImportError> {
+    let mut json = Json::open(source)?;
+    let mut walk = || {
+        if json.peek()?.is_none() {
+            return Err(json.unexpected(what));
+        }
+        while json.peek()?.is_some() {
+            each(Value(&mut json))?;
+        }
+        Ok(())
+    };
+    walk().map_err(|error| json.placed(error))
 }
 
 /// Receives the members of an object in the order of the document.
@@ -47,6 +65,16 @@ pub(crate) trait Members {
 pub(crate) struct Value<'a, 's>(&'a mut Json<'s>);
 
 impl Value<'_, '_> {
+    /// Whether it is an array.
+    pub(crate) fn is_array(&mut self) -> Result<bool, ImportError> {
+        Ok(self.0.peek()? == Some(b'['))
+    }
+
+    /// Whether it is an object.
+    pub(crate) fn is_object(&mut self) -> Result<bool, ImportError> {
+        Ok(self.0.peek()? == Some(b'{'))
+    }
+
     /// Reads it as one record.
     pub(crate) fn record<T: DeserializeOwned>(self) -> Result<T, ImportError> {
         self.0.record(|record| Ok(record))
@@ -113,7 +141,12 @@ struct Json<'s> {
     path: Vec<Step>,
 }
 
-impl Json<'_> {
+impl<'s> Json<'s> {
+    fn open(source: &'s dyn Source) -> Result<Self, ImportError> {
+        let source = Box::new(without_bom(source.open()?)?);
+        Ok(Self { source, buffer: Vec::new(), at: 0, keep: None, ended: false, lines: 0, column: 0, path: Vec::new() })
+    }
+
     /// Reads more of the source into the window; false at its end.
     fn fill(&mut self) -> Result<bool, ImportError> {
         if self.ended {
