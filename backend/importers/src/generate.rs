@@ -44,6 +44,64 @@ impl<F: FnMut(u64) -> String> Read for Stream<F> {
     }
 }
 
+/// A report of any size, from a template (the fixture `huge` of each importer) of four parts with lines of `%%%%` between:
+///
+/// 1. how many findings the report gives: `each` for one of each item, or a number whatever its size;
+/// 2. what stands before the items, 3. an item, 4. what stands behind them.
+///
+/// In an item `%i%` is its number from 0, `%pad%` a text of 800 characters. Items are parted by `,` when the item says so by
+/// ending in a comma (which the last item does not get), else by a line's end.
+#[derive(Clone, Debug)]
+pub struct Template {
+    findings: Option<u64>,
+    head: String,
+    item: String,
+    separator: &'static str,
+    tail: String,
+}
+
+impl Template {
+    /// # Errors
+    /// What is wrong with the template.
+    pub fn parse(template: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = template.split("%%%%\n").collect();
+        let [findings, head, item, tail] = parts[..] else { return Err("a template has four parts".to_owned()) };
+        let findings = match findings.trim() {
+            "each" => None,
+            number => Some(number.parse().map_err(|_| "the first part is “each” or a number".to_owned())?),
+        };
+        let item = item.trim_end();
+        let (item, separator) = item.strip_suffix(',').map_or((item, "\n"), |item| (item, ",\n"));
+        Ok(Self {
+            findings,
+            head: head.to_owned(),
+            item: item.replace("%pad%", &"p".repeat(800)),
+            separator,
+            tail: format!("\n{tail}"),
+        })
+    }
+
+    /// How many findings a report of `count` items gives.
+    #[must_use]
+    pub fn findings(&self, count: u64) -> u64 {
+        self.findings.unwrap_or(count)
+    }
+
+    /// The report of `count` items.
+    #[must_use]
+    pub fn stream(&self, count: u64) -> Box<dyn Read> {
+        let item = self.item.clone();
+        let item = move |i: u64| item.replace("%i%", &i.to_string());
+        Box::new(Stream::new(self.head.clone(), item, count, self.separator, self.tail.clone()))
+    }
+
+    /// Roughly how many bytes one item has.
+    #[must_use]
+    pub fn item_bytes(&self) -> u64 {
+        (self.item.len() + self.separator.len()) as u64
+    }
+}
+
 /// In which order [`sarif`] gives its results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
