@@ -8,13 +8,16 @@ mod garak;
 pub mod generate;
 mod json;
 mod modelscan;
+mod package;
 mod record;
+mod report;
 mod sarif;
 mod sniff;
 pub mod stance;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unsafe_import;
 
 pub use record::*;
 

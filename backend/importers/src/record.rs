@@ -92,6 +92,34 @@ pub struct FindingRecord {
     pub suppression: Option<Suppression>,
 }
 
+impl FindingRecord {
+    /// A finding that says nothing yet beside what every finding has: for `..FindingRecord::blank(…)`.
+    pub(crate) fn blank(
+        asset: &AssetRef,
+        fingerprint: stance_engine::fingerprint::Fingerprint,
+        rule: &str,
+        layer: Layer,
+    ) -> Self {
+        Self {
+            asset: asset.clone(),
+            fingerprint,
+            rule: rule.to_owned(),
+            layer,
+            severity: Severity::Medium,
+            score: None,
+            attack_success_rate: None,
+            title: String::new(),
+            description: String::new(),
+            remediation: String::new(),
+            categories: Vec::new(),
+            locations: Vec::new(),
+            evidence: serde_json::Map::new(),
+            count: 1,
+            suppression: None,
+        }
+    }
+}
+
 /// Something the tool could not assess: an error, a skipped file, a crashed run. Never a finding, never a pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GapRecord {

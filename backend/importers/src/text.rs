@@ -181,7 +181,7 @@ pub(crate) fn normalize_uri(uri: &str, root: Option<&str>) -> String {
     truncate(path, 1000)
 }
 
-fn percent_decode(text: &str) -> String {
+pub(crate) fn percent_decode(text: &str) -> String {
     if !text.contains('%') {
         return text.to_owned();
     }

@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 
 use serde::Deserialize;
-use stance_engine::fingerprint::Fingerprint;
 use stance_shared::{AssetKind, Layer, Severity};
 
 use crate::json::{Members, Value, or_default, read_object};
 use crate::sniff::Outline;
 use crate::text::{self, Evidence};
+use crate::unsafe_import;
 use crate::{
-    AssetRecord, AssetRef, FindingRecord, GapRecord, Hints, ImportError, Importer, Location, Position, Record, RunInfo,
-    Sink, Source,
+    AssetRecord, AssetRef, FindingRecord, GapRecord, Hints, ImportError, Importer, Position, Record, RunInfo, Sink,
+    Source,
 };
 
 /// The importer of `format=modelscan`.
@@ -19,18 +19,6 @@ pub struct ModelScan;
 
 /// Gaps of one class that are listed one by one; the rest is counted.
 const MAX_LISTED_GAPS: u64 = 500;
-
-/// What code in a model's files means.
-const CATEGORIES: &[&str] = &[
-    "owasp-llm@2025:LLM03",
-    "atlas@5.6.0:AML.T0011.000",
-    "atlas@5.6.0:AML.T0018.002",
-    "atlas@5.6.0:AML.T0010.003",
-    "cwe@4:CWE-502",
-];
-
-const REMEDIATION: &str =
-    "Do not load this file. Get the model from a source that you trust, as safetensors, or load it with weights only.";
 
 impl Importer for ModelScan {
     fn format(&self) -> &'static str {
@@ -298,42 +286,13 @@ fn finding(asset: &AssetRef, issue: Issue) -> Result<FindingRecord, ImportError>
         |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     let scanner = issue.scanner.rsplit('.').next().unwrap_or_default();
     let rule = match (known(&issue.module), known(&issue.operator)) {
-        (Some(module), Some(operator)) => format!("{module}.{operator}"),
-        (module, operator) => module.or(operator).unwrap_or_else(|| scanner.to_owned()),
+        (Some(module), Some(operator)) => unsafe_import::rule(&module, &operator),
+        (module, operator) => text::one_line(&module.or(operator).unwrap_or_else(|| scanner.to_owned()), 300),
     };
-    let rule = text::one_line(&rule, 300);
-    let uri = text::normalize_uri(&issue.source, None);
-    let title =
-        if issue.description.trim().is_empty() { format!("Unsafe operator {rule}") } else { issue.description.clone() };
+    let title = if issue.description.trim().is_empty() { format!("Unsafe operator {rule}") } else { issue.description };
     let mut evidence = Evidence::default();
-    evidence.add("scanner", issue.scanner.clone());
+    evidence.add("scanner", issue.scanner);
     evidence.add("module", issue.module);
     evidence.add("operator", issue.operator);
-    Ok(FindingRecord {
-        fingerprint: Fingerprint::of((asset.kind.as_str(), &asset.key), &["unsafe-import", &rule, &uri]),
-        asset: asset.clone(),
-        layer: Layer::Model,
-        severity,
-        score: None,
-        attack_success_rate: None,
-        title: text::one_line(&title, 300),
-        description: text::truncate(&format!("{title}\n\nIt runs when `{uri}` is loaded."), 8000),
-        rule,
-        remediation: REMEDIATION.to_owned(),
-        categories: CATEGORIES.iter().map(|category| (*category).to_owned()).collect(),
-        locations: vec![Location { uri, line: None, snippet: None }],
-        evidence: evidence.finish(),
-        count: 1,
-        suppression: None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn every_category_is_known() {
-        for reference in super::CATEGORIES {
-            assert!(stance_shared::taxonomy::lookup(reference).is_some(), "{reference}");
-        }
-    }
+    Ok(unsafe_import::finding(asset, &rule, &issue.source, severity, &title, evidence))
 }

@@ -1,0 +1,111 @@
+//! What every importer does alike with what it reads: names the asset, hands records on, keeps gaps bounded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+use stance_shared::{AssetKind, Layer};
+
+use crate::{AssetRecord, AssetRef, FindingRecord, GapRecord, Hints, ImportError, Record, RunInfo, Sink, text};
+
+/// Gaps of one class that are listed one by one; the rest is counted.
+const MAX_LISTED_GAPS: u64 = 500;
+
+/// A report that is being read.
+pub(crate) struct Report<'a> {
+    hints: &'a Hints,
+    sink: &'a mut dyn Sink,
+    pub(crate) info: RunInfo,
+    assessed: BTreeSet<AssetRef>,
+    findings: u64,
+    gaps: BTreeMap<&'static str, u64>,
+}
+
+impl<'a> Report<'a> {
+    /// A report of `tool` that is complete until something says otherwise.
+    pub(crate) fn new(tool: &str, hints: &'a Hints, sink: &'a mut dyn Sink) -> Self {
+        let info = RunInfo { tool: tool.to_owned(), complete: true, ..RunInfo::default() };
+        Self { hints, sink, info, assessed: BTreeSet::new(), findings: 0, gaps: BTreeMap::new() }
+    }
+
+    /// Whether the upload named the asset, so that the report need not.
+    pub(crate) fn is_named(&self) -> bool {
+        self.hints.asset.is_some()
+    }
+
+    /// The name of the uploaded file.
+    pub(crate) fn filename(&self) -> Option<&str> {
+        self.hints.filename.as_deref()
+    }
+
+    /// The asset that the upload named, else the one that the report names.
+    ///
+    /// # Errors
+    /// [`ImportError::NeedsAsset`] when neither does; `says` is what the report says instead, without a full stop.
+    pub(crate) fn asset(&self, kind: AssetKind, named: &str, says: &str) -> Result<AssetRef, ImportError> {
+        let key = text::one_line(named, 512);
+        match &self.hints.asset {
+            Some(asset) => Ok(asset.clone()),
+            None if key.is_empty() => Err(ImportError::NeedsAsset(says.to_owned())),
+            None => Ok(AssetRef { kind, key }),
+        }
+    }
+
+    /// Notes that the run assessed `asset` in `layer`, which makes `check` fresh (none when empty). At its first mention an asset
+    /// that the report named is described, by `attributes`.
+    pub(crate) fn assess(
+        &mut self,
+        asset: &AssetRef,
+        layer: Layer,
+        check: &str,
+        attributes: Map<String, Value>,
+    ) -> Result<(), ImportError> {
+        if !self.info.layers.contains(&layer) {
+            self.info.layers.push(layer);
+        }
+        if !check.is_empty() && !self.info.checks.iter().any(|known| known == check) {
+            self.info.checks.push(check.to_owned());
+        }
+        if !self.assessed.insert(asset.clone()) {
+            return Ok(());
+        }
+        self.info.assessed.push(asset.clone());
+        if !self.is_named() {
+            let record = AssetRecord { asset: asset.clone(), name: asset.key.clone(), attributes, tags: Vec::new() };
+            self.sink.record(Record::Asset(record))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finding(&mut self, finding: FindingRecord) -> Result<(), ImportError> {
+        self.findings += 1;
+        Ok(self.sink.record(Record::Finding(Box::new(finding)))?)
+    }
+
+    /// Something that could not be assessed. After the first 500 of a class, one gap says that there are more.
+    pub(crate) fn gap(&mut self, class: &'static str, subject: &str, reason: &str) -> Result<(), ImportError> {
+        let count = self.gaps.entry(class).or_default();
+        *count += 1;
+        let (subject, reason) = match *count {
+            0..=MAX_LISTED_GAPS => (text::one_line(subject, 500), text::evidence_text(reason, 1000)),
+            n if n == MAX_LISTED_GAPS + 1 => {
+                (String::new(), format!("more than {MAX_LISTED_GAPS}; the others are only in the report"))
+            }
+            _ => return Ok(()),
+        };
+        Ok(self.sink.record(Record::Gap(GapRecord { class: class.to_owned(), subject, reason }))?)
+    }
+
+    /// An error of the tool: what it could not assess, so that this report proves no absence.
+    pub(crate) fn error(&mut self, subject: &str, reason: &str) -> Result<(), ImportError> {
+        self.info.complete = false;
+        self.gap("tool-error", subject, reason)
+    }
+
+    /// The end of the report. A report without findings says so, as `nothing`.
+    pub(crate) fn finish(mut self, nothing: &str) -> Result<RunInfo, ImportError> {
+        if self.findings == 0 {
+            self.gap("empty-report", "", nothing)?;
+        }
+        Ok(self.info)
+    }
+}
