@@ -3,12 +3,14 @@
 //! Pure: bytes in, records out. No database, no network, no clock. One folder per tool, one line in [`registry`].
 
 mod category;
+mod fickling;
 mod garak;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
 mod json;
 mod modelscan;
 mod package;
+mod picklescan;
 mod record;
 mod report;
 mod sarif;
@@ -127,7 +129,14 @@ pub trait Importer: Sync {
 pub const SNIFF_BYTES: usize = 64 * 1024;
 
 /// Every importer, one line each.
-static REGISTRY: &[&dyn Importer] = &[&sarif::Sarif, &garak::Garak, &modelscan::ModelScan, &stance::Stance];
+static REGISTRY: &[&dyn Importer] = &[
+    &sarif::Sarif,
+    &garak::Garak,
+    &modelscan::ModelScan,
+    &picklescan::Picklescan,
+    &fickling::Fickling,
+    &stance::Stance,
+];
 
 /// Every importer.
 #[must_use]

@@ -44,7 +44,7 @@ pub(crate) fn severity(module: &str) -> Severity {
 /// The file as identity knows it, so that a path from the scan's root and an absolute one mean the same: `unet/weights.pkl`, or
 /// `archive.zip:member.pkl` for a member of an archive.
 ///
-/// What stands up to a folder with the asset's own name (the last part of its key), or up to a revision in the Hugging Face cache,
+/// What stands up to a folder with the asset's own name (the last part of its key), or up to a revision on or from Hugging Face,
 /// is cut off. Of an absolute path that has neither, only the file's name counts: where the scan began is not in the report.
 /// Files of one name in several folders then share an identity and are told apart by number.
 pub(crate) fn file(source: &str, asset: &AssetRef) -> String {
@@ -53,8 +53,11 @@ pub(crate) fn file(source: &str, asset: &AssetRef) -> String {
     let own = asset.key.rsplit(['/', ':', '@']).next().unwrap_or_default();
     let parts: Vec<&str> = file.split('/').collect();
     let folders = &parts[..parts.len() - 1];
-    let revision =
-        folders.iter().rposition(|part| *part == "snapshots").filter(|at| at + 2 < parts.len()).map(|at| at + 2);
+    let revision = folders
+        .iter()
+        .rposition(|part| matches!(*part, "snapshots" | "resolve"))
+        .filter(|at| at + 2 < parts.len())
+        .map(|at| at + 2);
     let named = || folders.iter().rposition(|part| !part.is_empty() && part.eq_ignore_ascii_case(own)).map(|at| at + 1);
     let is_absolute = file.starts_with('/') || file.contains("://") || file.as_bytes().get(1) == Some(&b':');
     let start = revision.or_else(named).unwrap_or(if is_absolute { folders.len() } else { 0 });
@@ -72,6 +75,19 @@ fn split_member(path: &str) -> (&str, &str) {
         Some((file, member)) => (&path[..skip + file.len()], member),
         None => (path, ""),
     }
+}
+
+/// Extensions of files that hold pickles.
+const MODEL_FILES: &[&str] = &[
+    "pkl", "pickle", "bin", "pt", "pth", "ckpt", "joblib", "dill", "dat", "data", "npy", "npz", "model", "zip", "h5",
+    "keras",
+];
+
+/// Whether a file's name says that it holds a model.
+pub(crate) fn is_model_file(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(stem, extension)| {
+        !stem.is_empty() && MODEL_FILES.contains(&extension.to_ascii_lowercase().as_str())
+    })
 }
 
 /// `unsafe-import` | rule | file, on the asset, without the tool's name.
@@ -143,6 +159,7 @@ mod tests {
             ("evil.zip:a/eval.pkl", "acme", "evil.zip:a/eval.pkl"),
             ("C:/m/evil.zip:in.zip:x.pkl", "acme", "evil.zip:in.zip:x.pkl"),
             ("/h/models--a--b/snapshots/0f1/unet/x.bin:archive/data.pkl", "q", "unet/x.bin:archive/data.pkl"),
+            ("https://hub.example/org/m/resolve/main/unet/x.bin:archive/data.pkl", "q", "unet/x.bin:archive/data.pkl"),
             ("https://hub.example:8443/a/x.bin", "q", "x.bin"),
             ("https://hub.example/a/x.zip:y.pkl", "q", "x.zip:y.pkl"),
             ("", "acme", ""),

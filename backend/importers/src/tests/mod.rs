@@ -1,6 +1,7 @@
 //! What every importer has to keep, whatever its format.
 
 mod formats;
+mod scanners;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -251,19 +252,14 @@ fn shuffled(bytes: &[u8]) -> Option<Vec<u8>> {
         }
     }
     let text = std::str::from_utf8(bytes).unwrap().trim_start_matches('\u{FEFF}');
-    if let Ok(mut document) = serde_json::from_str(text) {
-        reverse(&mut document);
-        return Some(document.to_string().into_bytes());
-    }
-    if !text.starts_with('{') {
-        return None;
-    }
+    let documents: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
+    let mut documents = documents.ok()?;
+    documents.iter_mut().for_each(reverse);
     // JSON lines: the set-up stays first.
-    let mut lines: Vec<_> = text.lines().collect();
-    if let Some(records) = lines.get_mut(1..) {
+    if let Some(records) = documents.get_mut(1..) {
         records.reverse();
     }
-    Some(lines.join("\n").into_bytes())
+    Some(documents.iter().map(|document| format!("{document}\n")).collect::<String>().into_bytes())
 }
 
 #[test]
@@ -310,7 +306,7 @@ fn a_stopped_receiver_stops_the_importer() {
         }
     }
     for importer in registry() {
-        let error = importer.read(&fixtures(*importer)["many"].as_slice(), &Hints::default(), &mut Full).unwrap_err();
+        let error = importer.read(&fixtures(*importer)["many"].as_slice(), &named(), &mut Full).unwrap_err();
         assert!(matches!(&error, ImportError::Stopped(Stopped(why)) if why == "full"), "{error:?}");
     }
 }

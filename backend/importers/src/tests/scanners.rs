@@ -1,0 +1,70 @@
+//! What the reports of scanners of models, packages and code mean, and where different tools meet.
+
+use super::*;
+
+#[test]
+fn scanners_of_pickles_meet_in_one_finding() {
+    let asset = AssetRef { kind: stance_shared::AssetKind::Model, key: "org/acme".to_owned() };
+    let of = |importer: &str, filename: &str, report: &str| {
+        let hints = Hints { asset: Some(asset.clone()), filename: Some(filename.to_owned()) };
+        let (_, records) = read_with(format(importer), &report.as_bytes(), &hints).unwrap();
+        findings(&records).into_iter().cloned().collect::<Vec<_>>()
+    };
+    let modelscan = of(
+        "modelscan",
+        "modelscan.json",
+        r#"{"summary":{"input_path":"x"},"issues":[{"operator":"system","module":"posix","source":"two.pkl","scanner":"s","severity":"CRITICAL"}]}"#,
+    );
+    let picklescan = of("picklescan", "p.txt", include_str!("../picklescan/fixtures/many.txt"));
+    let fickling = of("fickling", "out/two.pkl.json", include_str!("../fickling/fixtures/many.json"));
+    let in_two = |all: &[FindingRecord]| {
+        let found = all.iter().find(|f| f.rule == "posix.system" && f.locations[0].uri.ends_with("two.pkl"));
+        found.unwrap().fingerprint
+    };
+    assert_eq!(in_two(&modelscan), in_two(&picklescan));
+    assert_eq!(in_two(&modelscan), in_two(&fickling));
+    // The same import in other files is another finding.
+    assert_eq!(picklescan.iter().filter(|finding| finding.fingerprint == in_two(&modelscan)).count(), 1);
+    let nested = picklescan.iter().find(|finding| finding.locations[0].uri.contains("unet")).unwrap();
+    assert_eq!(nested.fingerprint, unsafe_import::fingerprint(&asset, "subprocess.Popen", "unet/weights.pkl"));
+}
+
+#[test]
+fn picklescan_says_what_it_could_not_read() {
+    use stance_shared::Severity;
+    let (info, records) = fixture("picklescan", "many");
+    assert_eq!((info.complete, gaps(&records, "tool-error")[0].subject.as_str()), (false, "/srv/models/acme/cut.pkl"));
+    let all = findings(&records);
+    let of = |rule: &str| all.iter().find(|finding| finding.rule == rule).unwrap();
+    assert_eq!([of("webbrowser.open").severity, of("posix.system").severity], [Severity::High, Severity::Critical]);
+    assert!(
+        all.iter().any(|f| f.rule == "builtins.eval" && f.locations[0].uri == "/srv/models/acme/evil.zip:a/eval.pkl")
+    );
+    let text = "* torch.load - suspicious\n* torch.load - suspicious\n* os.x - innocuous\nDangerous globals: 3\n";
+    let (info, records) = read(format("picklescan"), text.as_bytes()).unwrap();
+    let suspicious = findings(&records)[0];
+    assert_eq!((suspicious.rule.as_str(), suspicious.severity, suspicious.count), ("torch.load", Severity::Medium, 2));
+    assert!(!info.complete && gaps(&records, "incomplete-run").len() == 1);
+}
+
+#[test]
+fn fickling_judges_each_import_of_all_pickles_in_the_file() {
+    use stance_shared::Severity;
+    let (info, records) = fixture("fickling", "many");
+    let all: Vec<_> = findings(&records).into_iter().map(|f| (f.rule.as_str(), f.severity, f.count)).collect();
+    assert_eq!(
+        all,
+        [
+            ("UnusedVariables", Severity::Low, 1),
+            ("builtins.eval", Severity::Critical, 2),
+            ("posix.system", Severity::High, 1),
+            ("socket.create_connection", Severity::High, 1),
+            ("subprocess.Popen", Severity::High, 1),
+        ]
+    );
+    assert!(info.complete);
+    let cut =
+        r#"{"severity":"LIKELY_UNSAFE","analysis":"The file has invalid opcode(s). It is","detailed_results":{}}"#;
+    let (info, records) = read(format("fickling"), cut.as_bytes()).unwrap();
+    assert_eq!((info.complete, gaps(&records, "tool-error").len(), findings(&records).len()), (false, 1, 1));
+}
