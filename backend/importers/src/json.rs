@@ -509,3 +509,8 @@ pub(crate) fn parse_line<'a, T: Deserialize<'a>>(number: u64, line: &'a [u8]) ->
 pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(json: D) -> Result<T, D::Error> {
     Option::<T>::deserialize(json).map(Option::unwrap_or_default)
 }
+
+/// The member of an object, as a text that is not empty.
+pub(crate) fn text_of<'a>(object: &'a serde_json::Map<String, serde_json::Value>, key: &str) -> Option<&'a str> {
+    object.get(key)?.as_str().map(str::trim).filter(|text| !text.is_empty())
+}

@@ -2,12 +2,14 @@
 //!
 //! Pure: bytes in, records out. No database, no network, no clock. One folder per tool, one line in [`registry`].
 
+mod agent_scan;
 mod category;
 mod fickling;
 mod garak;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
 mod json;
+mod mcp;
 mod modelscan;
 mod package;
 mod picklescan;
@@ -132,6 +134,7 @@ pub const SNIFF_BYTES: usize = 64 * 1024;
 static REGISTRY: &[&dyn Importer] = &[
     &sarif::Sarif,
     &garak::Garak,
+    &agent_scan::AgentScan,
     &modelscan::ModelScan,
     &picklescan::Picklescan,
     &fickling::Fickling,

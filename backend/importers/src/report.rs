@@ -1,11 +1,17 @@
 //! What every importer does alike with what it reads: names the asset, hands records on, keeps gaps bounded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
-use stance_shared::{AssetKind, Layer};
+use stance_shared::{AssetKind, Layer, RelationKind};
 
-use crate::{AssetRecord, AssetRef, FindingRecord, GapRecord, Hints, ImportError, Record, RunInfo, Sink, text};
+use crate::{
+    AssetRecord, AssetRef, FindingRecord, GapRecord, Hints, ImportError, Record, RelationRecord, RunInfo, Sink, text,
+};
+
+/// What one report may name; the server has the same limits.
+const MAX_ASSETS: usize = 20_000;
+const MAX_RELATIONS: usize = 50_000;
 
 /// Gaps of one class that are listed one by one; the rest is counted.
 const MAX_LISTED_GAPS: u64 = 500;
@@ -15,7 +21,9 @@ pub(crate) struct Report<'a> {
     hints: &'a Hints,
     sink: &'a mut dyn Sink,
     pub(crate) info: RunInfo,
-    assessed: BTreeSet<AssetRef>,
+    assessed: HashSet<AssetRef>,
+    described: HashSet<AssetRef>,
+    related: HashSet<(AssetRef, RelationKind, AssetRef)>,
     findings: u64,
     gaps: BTreeMap<&'static str, u64>,
 }
@@ -24,12 +32,26 @@ impl<'a> Report<'a> {
     /// A report of `tool` that is complete until something says otherwise.
     pub(crate) fn new(tool: &str, hints: &'a Hints, sink: &'a mut dyn Sink) -> Self {
         let info = RunInfo { tool: tool.to_owned(), complete: true, ..RunInfo::default() };
-        Self { hints, sink, info, assessed: BTreeSet::new(), findings: 0, gaps: BTreeMap::new() }
+        Self {
+            hints,
+            sink,
+            info,
+            assessed: HashSet::new(),
+            described: HashSet::new(),
+            related: HashSet::new(),
+            findings: 0,
+            gaps: BTreeMap::new(),
+        }
     }
 
     /// Whether the upload named the asset, so that the report need not.
     pub(crate) fn is_named(&self) -> bool {
         self.hints.asset.is_some()
+    }
+
+    /// The asset that the upload named.
+    pub(crate) fn hint(&self) -> Option<&'a AssetRef> {
+        self.hints.asset.as_ref()
     }
 
     /// The name of the uploaded file.
@@ -65,15 +87,43 @@ impl<'a> Report<'a> {
         if !check.is_empty() && !self.info.checks.iter().any(|known| known == check) {
             self.info.checks.push(check.to_owned());
         }
-        if !self.assessed.insert(asset.clone()) {
+        if self.assessed.contains(asset) {
             return Ok(());
         }
+        within(self.assessed.len(), MAX_ASSETS, "assets")?;
+        self.assessed.insert(asset.clone());
         self.info.assessed.push(asset.clone());
-        if !self.is_named() {
-            let record = AssetRecord { asset: asset.clone(), name: asset.key.clone(), attributes, tags: Vec::new() };
-            self.sink.record(Record::Asset(record))?;
+        self.describe(asset, &asset.key, attributes)
+    }
+
+    /// Describes an asset at its first mention. What the upload named is described by the inventory, not by the report.
+    pub(crate) fn describe(
+        &mut self,
+        asset: &AssetRef,
+        name: &str,
+        attributes: Map<String, Value>,
+    ) -> Result<(), ImportError> {
+        if self.hint() == Some(asset) || self.described.contains(asset) {
+            return Ok(());
         }
-        Ok(())
+        within(self.described.len(), MAX_ASSETS, "assets")?;
+        self.described.insert(asset.clone());
+        let name = text::one_line(&text::redact(name), 300);
+        let name = if name.is_empty() { text::truncate(&asset.key, 300) } else { name };
+        let record = AssetRecord { asset: asset.clone(), name, attributes, tags: Vec::new() };
+        Ok(self.sink.record(Record::Asset(record))?)
+    }
+
+    /// Says how two assets belong together, once; nothing when they are the same.
+    pub(crate) fn relate(&mut self, from: &AssetRef, kind: RelationKind, to: &AssetRef) -> Result<(), ImportError> {
+        let relation = (from.clone(), kind, to.clone());
+        if from == to || self.related.contains(&relation) {
+            return Ok(());
+        }
+        within(self.related.len(), MAX_RELATIONS, "relations")?;
+        self.related.insert(relation);
+        let relation = RelationRecord { from: from.clone(), kind, to: to.clone() };
+        Ok(self.sink.record(Record::Relation(relation))?)
     }
 
     pub(crate) fn finding(&mut self, finding: FindingRecord) -> Result<(), ImportError> {
@@ -108,4 +158,8 @@ impl<'a> Report<'a> {
         }
         Ok(self.info)
     }
+}
+
+fn within(count: usize, max: usize, what: &str) -> Result<(), ImportError> {
+    if count < max { Ok(()) } else { Err(ImportError::TooLarge(format!("a report may name at most {max} {what}"))) }
 }

@@ -29,6 +29,12 @@ impl Outline {
         self.paths.iter().any(|(known, _)| known == path)
     }
 
+    /// Whether a top-level member, whatever its name, has both members, each given with the dot before it.
+    pub(crate) fn has_siblings(&self, one: &str, other: &str) -> bool {
+        let parents = self.paths.iter().filter_map(|(path, _)| path.strip_suffix(one));
+        parents.into_iter().any(|parent| self.has(parent) && self.has(&format!("{parent}{other}")))
+    }
+
     /// The text of a member that is a short string.
     pub(crate) fn text(&self, path: &str) -> Option<&str> {
         self.paths.iter().find(|(known, _)| known == path).and_then(|(_, text)| text.as_deref())

@@ -1,5 +1,6 @@
 //! What every importer has to keep, whatever its format.
 
+mod agents;
 mod formats;
 mod scanners;
 

@@ -1,0 +1,95 @@
+//! What the reports about agents, their servers, tools and skills mean.
+
+use stance_shared::{AssetKind, RelationKind, Severity};
+
+use super::*;
+
+fn assets(records: &[Record]) -> Vec<&AssetRecord> {
+    records
+        .iter()
+        .filter_map(|record| if let Record::Asset(described) = record { Some(described) } else { None })
+        .collect()
+}
+
+fn keys(records: &[Record], kind: AssetKind) -> Vec<&str> {
+    let all = assets(records).into_iter().map(|described| &described.asset).filter(|asset| asset.kind == kind);
+    let mut keys: Vec<&str> = all.map(|asset| asset.key.as_str()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn related(records: &[Record], kind: RelationKind) -> Vec<(&str, &str)> {
+    let mut all = Vec::new();
+    for record in records {
+        if let Record::Relation(relation) = record
+            && relation.kind == kind
+        {
+            all.push((relation.from.key.as_str(), relation.to.key.as_str()));
+        }
+    }
+    all.sort_unstable();
+    all
+}
+
+fn described<'a>(records: &'a [Record], key: &str) -> &'a AssetRecord {
+    assets(records).into_iter().find(|described| described.asset.key == key).unwrap()
+}
+
+fn by_rule<'a>(records: &'a [Record], rule: &str) -> &'a FindingRecord {
+    findings(records).into_iter().find(|finding| finding.rule == rule).unwrap_or_else(|| panic!("no {rule}"))
+}
+
+#[test]
+fn agent_scan_issues_find_their_server_and_tool() {
+    let (info, records) = fixture("agent_scan", "many");
+    let all: Vec<_> = findings(&records)
+        .iter()
+        .map(|f| (f.rule.as_str(), f.asset.key.as_str(), f.severity, f.locations[0].uri.as_str()))
+        .collect();
+    assert_eq!(
+        all,
+        [
+            ("E001", "mail", Severity::Critical, "mail/send_mail"),
+            // Counted over prompts and resources first.
+            ("W020", "notes", Severity::Low, "notes/delete_note"),
+            ("W015", "notes", Severity::Medium, "notes"),
+            ("TF001", "cursor", Severity::High, "mail/send_mail"),
+            ("W021", "notes", Severity::High, "notes/prompts/review"),
+            // The same problem of the same server in a second client is one finding; an unknown code is kept.
+            ("E099", "mail", Severity::High, "mail/send_mail"),
+        ]
+    );
+    assert_eq!(keys(&records, AssetKind::McpServer), ["dead", "mail", "notes"]);
+    assert_eq!(keys(&records, AssetKind::Tool), ["mail/send_mail", "notes/delete_note", "notes/search"]);
+    assert_eq!(related(&records, RelationKind::ProvidedBy)[0], ("mail/send_mail", "mail"));
+    assert!(related(&records, RelationKind::MayCall).contains(&("windsurf", "mail/send_mail")));
+    assert!(related(&records, RelationKind::DependsOn).contains(&("cursor", "notes")));
+    let (notes, mail) = (&described(&records, "notes").attributes, &described(&records, "mail").attributes);
+    assert_eq!(
+        (notes["package"].as_str(), mail["url"].as_str()),
+        (Some("pkg:npm/%40acme/mcp-server-notes@1.4.0"), Some("https://mail.acme.example/mcp"))
+    );
+    assert_eq!(
+        (&notes["environment"], &mail["headers"]),
+        (&serde_json::json!(["NOTES_TOKEN"]), &serde_json::json!(["Authorization"]))
+    );
+    // What did not start is a gap, and is not assessed.
+    let troubles: Vec<_> = gaps(&records, "tool-error").iter().map(|gap| gap.subject.as_str()).collect();
+    assert_eq!(troubles, ["dead", "/home/ada/.cursor/mcp.json"]);
+    assert!(info.complete && info.assessed.iter().all(|asset| asset.key != "dead"));
+}
+
+#[test]
+fn agent_scan_risk_indexes_and_inspections() {
+    let (info, records) = fixture("agent_scan", "risks");
+    let of = |rule| (by_rule(&records, rule).asset.key.as_str(), by_rule(&records, rule).severity);
+    assert_eq!(of("private_data"), ("notes", Severity::Low));
+    assert_eq!(of("destructive_capabilities"), ("notes", Severity::Medium));
+    assert_eq!(of("prompt_injection_tool_desc"), ("mail", Severity::Critical));
+    assert_eq!(of("new_index"), ("skill/pdf-forms", Severity::Low));
+    assert_eq!((info.complete, gaps(&records, "tool-error").len()), (true, 1));
+    // Nothing was analyzed, so nothing is proven absent.
+    let (info, records) = fixture("agent_scan", "inspect");
+    assert_eq!((info.complete, gaps(&records, "skipped").len()), (false, 1));
+    assert!(gaps(&records, "empty-report")[0].reason.contains("not analyzed"));
+}
