@@ -485,10 +485,18 @@ pub(crate) fn read_lines(
         }
         let text = buffer.trim_ascii();
         if !text.is_empty() {
-            line(number, text)?;
+            line(number, text).map_err(|error| on_line(number, error))?;
         }
     }
     Ok(())
+}
+
+/// The error with its line, unless it knows better.
+fn on_line(number: u64, mut error: ImportError) -> ImportError {
+    if let ImportError::Malformed { position, .. } | ImportError::Truncated { position, .. } = &mut error {
+        position.line.get_or_insert(number);
+    }
+    error
 }
 
 /// Reads one line as JSON; errors name the line.

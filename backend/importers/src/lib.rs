@@ -13,6 +13,7 @@ mod mcp;
 mod modelscan;
 mod package;
 mod picklescan;
+mod promptfoo;
 mod record;
 mod report;
 mod sarif;
@@ -138,6 +139,7 @@ static REGISTRY: &[&dyn Importer] = &[
     &modelscan::ModelScan,
     &picklescan::Picklescan,
     &fickling::Fickling,
+    &promptfoo::Promptfoo,
     &stance::Stance,
 ];
 

@@ -11,7 +11,7 @@ fn reports() -> PathBuf {
 }
 
 /// What the importers' `expected.tsv` say of the reports: lines of a file's path, a tab, and how many findings, assets,
-/// relations and gaps a correct importer extracts (`7 findings, 1 asset`; kinds that are not named are not counted), or
+/// relations and gaps a correct importer extracts, and how often findings were seen (`7 findings, 20 hits, 1 asset`; kinds that are not named are not counted), or
 /// `error` and the kind of error. What a kind of record is called may have an `s` or not.
 fn expected() -> BTreeMap<String, (&'static str, String)> {
     let mut all = BTreeMap::new();
@@ -48,6 +48,7 @@ fn got(expected: &str, result: Result<(), ImportError>, records: &[Record]) -> S
             "asset" => count(|record| matches!(record, Record::Asset(_))),
             "relation" => count(|record| matches!(record, Record::Relation(_))),
             "gap" => count(|record| matches!(record, Record::Gap(_))),
+            "hit" => records.iter().map(|r| if let Record::Finding(f) = r { f.count as usize } else { 0 }).sum(),
             "suppressed" => count(|record| matches!(record, Record::Finding(f) if f.suppression.is_some())),
             other => panic!("“{other}” is not a kind of record"),
         };

@@ -68,3 +68,36 @@ fn fickling_judges_each_import_of_all_pickles_in_the_file() {
     let (info, records) = read(format("fickling"), cut.as_bytes()).unwrap();
     assert_eq!((info.complete, gaps(&records, "tool-error").len(), findings(&records).len()), (false, 1, 1));
 }
+
+#[test]
+fn promptfoo_groups_attacks_by_plugin_and_checks_by_assertion() {
+    use stance_shared::{Layer, Severity};
+    let (info, records) = fixture("promptfoo", "many");
+    let all = findings(&records);
+    let of = |rule: &str| all.iter().find(|finding| finding.rule == rule).unwrap();
+    assert_eq!((info.tool_version.as_str(), info.scan_identity.as_str()), ("0.121.20", "Weekly red team"));
+    let pii = of("pii:direct");
+    assert_eq!((pii.count, pii.attack_success_rate, pii.severity), (2, Some(2.0 / 3.0), Severity::High));
+    assert_eq!(
+        pii.categories,
+        ["owasp-llm@2025:LLM02", "atlas@5.6.0:AML.T0057", "owasp-llm@2025:LLM01", "atlas@5.6.0:AML.T0054"]
+    );
+    assert_eq!(pii.evidence["strategies"][0], serde_json::json!({"strategy": "base64", "failed": 1, "total": 1}));
+    assert_eq!(
+        (of("sql-injection").asset.key.as_str(), of("excessive-agency").severity),
+        ("acme-support-bot", Severity::Medium)
+    );
+    // The same check failed twice; its model is another asset.
+    let check = of("not-contains");
+    assert_eq!((check.count, check.attack_success_rate, check.layer), (2, None, Layer::Model));
+    assert_eq!(
+        (check.title.as_str(), check.asset.key.as_str()),
+        ("Check failed: not-contains “SELECT”", "openai:chat:acme-7b")
+    );
+    // An error is neither a finding nor a pass.
+    assert!(all.iter().all(|finding| finding.rule != "harmful:hate") && !info.complete);
+    assert_eq!(gaps(&records, "tool-error")[0].subject, "harmful:hate");
+    let (_, lines) = fixture("promptfoo", "many-lines");
+    assert_eq!(fingerprints(&records), fingerprints(&lines));
+    assert_eq!(all.iter().map(|f| f.count).sum::<u64>(), 7);
+}
