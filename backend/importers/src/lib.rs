@@ -10,6 +10,7 @@ mod garak;
 pub mod generate;
 mod json;
 mod mcp;
+mod mcp_scanner;
 mod modelscan;
 mod package;
 mod picklescan;
@@ -136,6 +137,7 @@ static REGISTRY: &[&dyn Importer] = &[
     &sarif::Sarif,
     &garak::Garak,
     &agent_scan::AgentScan,
+    &mcp_scanner::McpScanner,
     &modelscan::ModelScan,
     &picklescan::Picklescan,
     &fickling::Fickling,

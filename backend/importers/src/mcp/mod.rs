@@ -189,11 +189,13 @@ pub(crate) fn offer(
         attributes.add("definition", definition_hash(definition));
     }
     report.describe(&tool, name, attributes.finish())?;
-    report.relate(&tool, RelationKind::ProvidedBy, &server.asset)?;
-    match agent {
-        Some(agent) => report.relate(agent, RelationKind::MayCall, &tool),
-        None => Ok(()),
+    if server.asset.kind == AssetKind::McpServer {
+        report.relate(&tool, RelationKind::ProvidedBy, &server.asset)?;
+    } else {
+        // The upload named what the report does not: something that has the tool.
+        report.relate(&server.asset, RelationKind::MayCall, &tool)?;
     }
+    agent.map_or(Ok(()), |agent| report.relate(agent, RelationKind::MayCall, &tool))
 }
 
 /// The hash of a tool's definition, without members that are null: a change of it after approval is a rug pull. Members are in

@@ -93,3 +93,35 @@ fn agent_scan_risk_indexes_and_inspections() {
     assert_eq!((info.complete, gaps(&records, "skipped").len()), (false, 1));
     assert!(gaps(&records, "empty-report")[0].reason.contains("not analyzed"));
 }
+
+#[test]
+fn mcp_scanner_gives_one_finding_per_item_and_analyzer() {
+    let (info, records) = fixture("mcp_scanner", "many");
+    let all: Vec<_> = findings(&records)
+        .iter()
+        .map(|f| (f.locations[0].uri.as_str(), f.rule.as_str(), f.severity, f.count))
+        .collect();
+    assert_eq!(
+        all,
+        [
+            ("notes/export", "yara: CREDENTIAL HARVESTING, PROMPT INJECTION", Severity::High, 3),
+            ("mail/export", "llm", Severity::Medium, 1),
+            // Whatever the readiness analyzer says.
+            ("mail/export", "readiness: unknown", Severity::Low, 4),
+            ("mail/export", "yara: PROMPT INJECTION", Severity::High, 1),
+            ("mail/prompts/review", "yara: TOOL POISONING", Severity::High, 1),
+            ("mail/resources/acme://handbook", "yara: CODE EXECUTION", Severity::Low, 1),
+        ]
+    );
+    assert!(by_rule(&records, "readiness: unknown").categories.is_empty());
+    assert!(by_rule(&records, "yara: TOOL POISONING").categories.contains(&"owasp-mcp@0.1:MCP03".to_owned()));
+    assert_eq!(related(&records, RelationKind::MayCall), [("cursor", "notes/export"), ("cursor", "notes/search")]);
+    assert_eq!((info.complete, gaps(&records, "tool-error")[0].subject.as_str()), (false, "mail/slow"));
+    // The three shapes say the same.
+    for shape in ["many-array", "many-configs"] {
+        assert_eq!(fingerprints(&records), fingerprints(&fixture("mcp_scanner", shape).1), "{shape}");
+    }
+    let error = read_with(format("mcp_scanner"), &&fixtures(format("mcp_scanner"))["unnamed"][..], &Hints::default());
+    assert!(matches!(error, Err(ImportError::NeedsAsset(_))));
+    assert_eq!(findings(&fixture("mcp_scanner", "one").1)[0].asset.key, "https://notes.acme.example/mcp");
+}
