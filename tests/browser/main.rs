@@ -1,9 +1,12 @@
-//! A person's way through the dashboard, in a real Chromium: set-up, sign-in, import by drag-and-drop, filter, phone, no script.
+//! A person's way through the dashboard, in a real Chromium: set-up, sign-in, import by drag-and-drop, filter, triage by keyboard, dark
+//! mode, every page, sign-out; a phone; and pages without script.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use stance_tests::{Options, PASSWORD, Stance, browser::Browser, wait_for};
 
+const ENTER: char = '\u{E007}';
+const ESCAPE: char = '\u{E00C}';
 const EMAIL: &str = "owner@acme.test";
 
 /// A report with a hostile title among its findings.
@@ -103,7 +106,93 @@ async fn walk(url: &str, browser: &Browser) -> Result<()> {
     browser.goto(&format!("{url}/findings")).await?;
     ensure!(count(browser, "tr[data-id]").await? > 30, "the list is short");
     ensure!(browser.client.title().await?.contains("Findings"), "a report's text ran as script");
+
+    triage(browser).await?;
+    dark_mode(url, browser).await?;
+    every_page(url, browser).await?;
+
+    click(browser, "form[action='/auth/sign-out'] button").await?;
+    until_address(browser, "/sign-in").await?;
+    browser.client.goto(&format!("{url}/findings")).await?;
+    until_address(browser, "/sign-in").await
+}
+
+/// Opens a finding with the keys, decides, and takes it back.
+async fn triage(browser: &Browser) -> Result<()> {
+    for key in ['j', 'j', 'k', ENTER] {
+        browser.press(key).await?;
+    }
+    until_address(browser, "finding=").await?;
+    browser.element(".decide").await?;
+    browser.accessible("findings with drawer").await?;
+    let rows = count(browser, "tr[data-id]").await?;
+    click(browser, ".decide input[value=FALSE_POSITIVE]").await?;
+    browser.element(".decide input[name=reason]").await?.send_keys("only in a test").await?;
+    browser.press(ENTER).await?;
+    browser.text("False positive").await?;
+    // A decided finding leaves the list of open ones; taken back, it returns.
+    let shown = async |wanted: i64| {
+        wait_for("the list", 20, || async { (count(browser, "tr[data-id]").await.ok()? == wanted).then_some(()) }).await
+    };
+    shown(rows - 1).await?;
+    click(browser, ".toast button").await?;
+    browser.text("Taken back").await?;
+    shown(rows).await?;
+    browser.press('?').await?;
+    browser.element(".sheet").await?;
+    browser.accessible("keys").await?;
+    browser.press(ESCAPE).await?;
+    browser.quiet_console(&[]).await
+}
+
+/// The choice of light or dark stays over a reload.
+async fn dark_mode(url: &str, browser: &Browser) -> Result<()> {
+    click(browser, "button[aria-label='Switch between light and dark']").await?;
+    let theme = || browser.script("return document.documentElement.dataset.theme ?? ''", vec![]);
+    let chosen = theme().await?;
+    ensure!(chosen == "dark", "a light page switched to {chosen}");
+    browser.accessible("dark findings").await?;
+    browser.goto(&format!("{url}/")).await?;
+    ensure!(theme().await? == chosen, "the theme is forgotten");
     Ok(())
+}
+
+/// Every page, also for somebody who depends on assistive technology; none says something in the console.
+async fn every_page(url: &str, browser: &Browser) -> Result<()> {
+    let mut pages: Vec<String> = [
+        "/",
+        "/findings",
+        "/inventory",
+        "/imports",
+        "/audit",
+        "/settings/organization",
+        "/settings/members",
+        "/settings/tokens",
+        "/settings/sessions",
+        "/settings/jobs",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    // A page of one thing, by the first link of its list.
+    for (list, link) in [
+        ("/findings", "main tr[data-id]"),
+        ("/inventory", "main a[href^='/inventory/']"),
+        ("/imports", "main a[href^='/imports/']"),
+    ] {
+        browser.goto(&format!("{url}{list}")).await?;
+        let element = browser.element(link).await?;
+        let id = element.attr("data-id").await?.map(|id| format!("/findings/{id}"));
+        pages.push(id.or(element.attr("href").await?).with_context(|| format!("{list} links to no page"))?);
+    }
+    for path in &pages {
+        browser.goto(&format!("{url}{path}")).await.with_context(|| path.clone())?;
+        browser.accessible(path).await?;
+        browser.quiet_console(&[]).await.with_context(|| path.clone())?;
+    }
+    browser.goto(&format!("{url}/no-such-page")).await?;
+    browser.text("Nothing is here").await?;
+    browser.accessible("404").await?;
+    browser.quiet_console(&["404"]).await
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A real Chromium, driven over WebDriver.
 
 use anyhow::{Context as _, Result, ensure};
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::{ClientBuilder, Locator, wd::Capabilities};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -97,6 +98,18 @@ impl Browser {
         self.element("html[data-hydrated=true]").await.map(drop)
     }
 
+    /// Presses and releases a key where the focus is, as a person would. Keys without a character: WebDriver's table, for
+    /// example `'\u{E007}'` for Enter.
+    ///
+    /// # Errors
+    /// When the window is gone.
+    pub async fn press(&self, key: char) -> Result<()> {
+        let keys = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value: key })
+            .then(KeyAction::Up { value: key });
+        Ok(self.client.perform_actions(keys).await?)
+    }
+
     /// Waits for an element.
     ///
     /// # Errors
@@ -166,10 +179,9 @@ impl Browser {
     /// # Errors
     /// With the violations.
     pub async fn accessible(&self, page: &str) -> Result<()> {
-        let path = std::env::var("STANCE_AXE")
-            .map_or_else(|_| crate::root().join("target/tools/node_modules/axe-core/axe.min.js"), Into::into);
-        let axe = std::fs::read_to_string(&path)
-            .with_context(|| format!("{} is missing: `cargo xtask test` installs it", path.display()))?;
+        let path =
+            std::env::var("STANCE_AXE").context("STANCE_AXE names no axe.min.js; `cargo xtask test` installs it")?;
+        let axe = std::fs::read_to_string(&path).with_context(|| path.clone())?;
         self.script(&axe, vec![]).await?;
         let found = self
             .client

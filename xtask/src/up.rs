@@ -74,6 +74,7 @@ impl Demo {
 
         let mut serve = Command::new(&stance);
         serve.arg("serve").args(["--listen", listen]).arg("--data-dir").arg(data);
+        quiet(&mut serve);
         // In a process group of its own, so that Ctrl-C reaches it once, from here.
         let server = serve.process_group(0).spawn().context("cannot start stance serve")?;
         let id = server.id();
@@ -113,11 +114,19 @@ impl Drop for Demo {
 fn make(stance: &Path, data: &Path, file: &Path) -> Result<()> {
     let mut command = Command::new(stance);
     command.args(["admin", "demo", "--data-dir"]).arg(data);
+    quiet(&mut command);
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         bail!("`stance admin demo` ended with {}. To begin anew, remove {}", output.status, data.display());
     }
     Ok(fs::File::options().write(true).create_new(true).mode(0o600).open(file)?.write_all(&output.stdout)?)
+}
+
+/// Only what goes wrong is printed, so that the address and the password stay in sight; `RUST_LOG=info` shows all.
+fn quiet(stance: &mut Command) {
+    if std::env::var_os("RUST_LOG").is_none() {
+        stance.env("RUST_LOG", "warn");
+    }
 }
 
 fn terminate(process: u32) {

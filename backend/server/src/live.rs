@@ -3,12 +3,16 @@
 //! An event says only *that* something changed. Readers fetch it anew through the API, with their own permissions, so
 //! an event can neither leak content nor be out of date.
 
-use crate::kernel::{Db, Error, Permission, Result, TenantTx, tasks::Tasks};
+use crate::kernel::{Clock, Db, Error, Permission, Result, TenantTx, tasks::Tasks};
 use futures::{Stream, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 use stance_shared::TenantId;
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 use uuid::Uuid;
@@ -63,6 +67,8 @@ pub struct Event {
     pub topic: Topic,
     /// What changed; `None`: events were missed, anything of the topic may have changed.
     pub id: Option<Uuid>,
+    /// From where a reader that saw this event goes on.
+    pub at: Position,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,14 +107,47 @@ enum Signal {
         tenant: TenantId,
         event: Event,
     },
-    /// The connection was lost for a while.
-    Missed,
+    /// The connection was lost until then.
+    Missed(Position),
+}
+
+/// How far the hub has come, as `HUB-COUNT`; another process or another start counts anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    hub: Uuid,
+    count: u64,
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.hub.simple(), self.count)
+    }
+}
+
+impl std::str::FromStr for Position {
+    type Err = ();
+
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        let (hub, count) = text.split_once('-').ok_or(())?;
+        Ok(Self { hub: hub.parse().map_err(|_| ())?, count: count.parse().map_err(|_| ())? })
+    }
+}
+
+/// What was signalled when, so that a reader who comes back learns whether something happened meanwhile.
+#[derive(Debug)]
+struct Log {
+    now: Position,
+    /// The count at the last change of a tenant's topic: at most four numbers a tenant.
+    changed: HashMap<(TenantId, Topic), u64>,
+    /// The count when the connection was last lost.
+    missed: u64,
 }
 
 /// The process's end of the channel.
 #[derive(Clone, Debug)]
 pub struct Hub {
     sender: broadcast::Sender<Signal>,
+    log: Arc<Mutex<Log>>,
 }
 
 impl Hub {
@@ -116,62 +155,100 @@ impl Hub {
     #[must_use]
     pub fn start(db: &Db, tasks: &Tasks) -> Self {
         let (sender, _) = broadcast::channel(BACKLOG);
-        let hub = Self { sender };
-        let (db, stop, broadcast) = (db.clone(), tasks.stopping(), hub.sender.clone());
+        let now = Position { hub: Clock::System.new_id(), count: 0 };
+        let hub = Self { sender, log: Arc::new(Mutex::new(Log { now, changed: HashMap::new(), missed: 0 })) };
+        let (db, stop, listener) = (db.clone(), tasks.stopping(), hub.clone());
         tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = listen_for_ever(&db, &broadcast) => {}
+                () = listener.listen_for_ever(&db) => {}
             }
         });
         hub
     }
 
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far the hub has come.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.log().now
+    }
+
+    /// The tenant's topics that changed, or may have, since `then`; all of them when `then` is not of this hub.
+    #[must_use]
+    pub fn changed_since(&self, tenant: TenantId, then: Option<Position>) -> Vec<Topic> {
+        let log = self.log();
+        let then = then.filter(|then| then.hub == log.now.hub && then.count >= log.missed);
+        let changed = |topic: &Topic| {
+            then.is_none_or(|then| log.changed.get(&(tenant, *topic)).is_some_and(|count| *count > then.count))
+        };
+        Topic::ALL.into_iter().filter(changed).collect()
+    }
+
     /// The tenant's events from now on. The caller filters by [`Topic::permission`].
     pub fn subscribe(&self, tenant: TenantId) -> impl Stream<Item = Event> + Send + 'static {
-        let anything = || Topic::ALL.map(|topic| Event { topic, id: None }).to_vec();
+        let hub = self.clone();
+        let anything = |at| Topic::ALL.map(|topic| Event { topic, id: None, at }).to_vec();
         BroadcastStream::new(self.sender.subscribe()).flat_map(move |signal| {
             stream::iter(match signal {
                 Ok(Signal::Changed { tenant: of, event }) if of == tenant => vec![event],
                 Ok(Signal::Changed { .. }) => Vec::new(),
-                Ok(Signal::Missed) | Err(BroadcastStreamRecvError::Lagged(_)) => anything(),
+                Ok(Signal::Missed(at)) => anything(at),
+                Err(BroadcastStreamRecvError::Lagged(_)) => anything(hub.position()),
             })
         })
     }
-}
 
-async fn listen_for_ever(db: &Db, sender: &broadcast::Sender<Signal>) {
-    let mut pause = Duration::from_millis(100);
-    loop {
-        match PgListener::connect_with(db.pool()).await {
-            Ok(mut listener) => {
-                pause = Duration::from_millis(100);
-                if let Err(error) = listen(&mut listener, sender).await {
-                    tracing::warn!(%error, "live events: the connection was lost");
-                }
-            }
-            Err(error) => tracing::warn!(%error, "live events: no connection"),
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(5));
-    }
-}
-
-async fn listen(listener: &mut PgListener, sender: &broadcast::Sender<Signal>) -> std::result::Result<(), sqlx::Error> {
-    listener.listen(CHANNEL).await?;
-    // Whoever subscribed before this moment may have missed something. An error means that nobody watches.
-    let _ = sender.send(Signal::Missed);
-    loop {
-        let Some(notification) = listener.try_recv().await? else {
-            let _ = sender.send(Signal::Missed);
-            continue;
+    /// Tells all readers; `None` when events may have been lost.
+    fn signal(&self, message: Option<Message>) {
+        let mut log = self.log();
+        log.now.count += 1;
+        let at = log.now;
+        let signal = if let Some(Message { tenant, topic, id }) = message {
+            let tenant = TenantId(tenant);
+            log.changed.insert((tenant, topic), at.count);
+            Signal::Changed { tenant, event: Event { topic, id: Some(id), at } }
+        } else {
+            log.missed = at.count;
+            Signal::Missed(at)
         };
-        match serde_json::from_str::<Message>(notification.payload()) {
-            Ok(Message { tenant, topic, id }) => {
-                let event = Event { topic, id: Some(id) };
-                let _ = sender.send(Signal::Changed { tenant: TenantId(tenant), event });
+        // Under the lock, so that readers get the positions in order. An error means that nobody watches.
+        let _ = self.sender.send(signal);
+    }
+
+    async fn listen_for_ever(&self, db: &Db) {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            match PgListener::connect_with(db.pool()).await {
+                Ok(mut listener) => {
+                    pause = Duration::from_millis(100);
+                    if let Err(error) = self.listen(&mut listener).await {
+                        tracing::warn!(%error, "live events: the connection was lost");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "live events: no connection"),
             }
-            Err(error) => tracing::warn!(%error, "live events: not a message of ours"),
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    async fn listen(&self, listener: &mut PgListener) -> std::result::Result<(), sqlx::Error> {
+        listener.listen(CHANNEL).await?;
+        // Whoever subscribed before this moment may have missed something.
+        self.signal(None);
+        loop {
+            let Some(notification) = listener.try_recv().await? else {
+                self.signal(None);
+                continue;
+            };
+            match serde_json::from_str::<Message>(notification.payload()) {
+                Ok(message) => self.signal(Some(message)),
+                Err(error) => tracing::warn!(%error, "live events: not a message of ours"),
+            }
         }
     }
 }
@@ -179,7 +256,7 @@ async fn listen(listener: &mut PgListener, sender: &broadcast::Sender<Signal>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{Clock, Ctx};
+    use crate::kernel::Ctx;
     use sqlx::PgPool;
 
     async fn tell(db: &Db, tenant: TenantId, commit: bool) -> Uuid {
@@ -208,10 +285,16 @@ mod tests {
         let mut events = Box::pin(hub.subscribe(ours));
         assert_eq!(events.next().await.unwrap().id, None, "listening has begun");
 
+        let before = hub.position();
         tell(&db, theirs, true).await;
         tell(&db, ours, false).await;
+        assert_eq!(before.to_string().parse(), Ok(before));
         let id = tell(&db, ours, true).await;
         assert_eq!(next(&mut events).await, id);
+        assert_eq!(hub.changed_since(ours, Some(before)), [Topic::Finding]);
+        assert_eq!(hub.changed_since(ours, Some(hub.position())), [], "nothing happened since");
+        assert_eq!(hub.changed_since(ours, None), Topic::ALL, "of another hub nothing is known");
+        assert_eq!(hub.changed_since(TenantId(Uuid::from_u128(3)), Some(before)), []);
 
         let mut events = Box::pin(hub.subscribe(ours));
         sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%' and datname = current_database()")

@@ -1,5 +1,7 @@
 //! Listeners of the whole document, and the server's live events.
 
+use std::{cell::RefCell, rc::Rc};
+
 use leptos::{ev, prelude::*};
 use serde::Deserialize;
 use wasm_bindgen::{JsCast, closure::Closure};
@@ -70,16 +72,35 @@ pub fn plain_key(event: &ev::KeyboardEvent) -> Option<String> {
     (!typing && !event.ctrl_key() && !event.meta_key() && !event.alt_key()).then(|| event.key())
 }
 
-/// Calls back for each live event of the organization. The browser reconnects by itself.
+/// Calls back for each live event of the organization, while somebody looks at the page: browsers open only six connections
+/// to a server without TLS, for all their tabs and for pages kept for the way back. Who comes back learns what was missed.
 pub fn live(on_event: impl Fn(Live) + 'static) {
-    let Ok(source) = EventSource::new("/live") else { return };
-    let callback = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
+    let last = Rc::new(RefCell::new(String::new()));
+    let seen = last.clone();
+    let receive = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
+        seen.replace(event.last_event_id());
         if let Some(live) = event.data().as_string().and_then(|text| serde_json::from_str(&text).ok()) {
             on_event(live);
         }
     });
-    source.set_onmessage(Some(callback.as_ref().unchecked_ref()));
-    callback.forget();
+    let receive: js_sys::Function = receive.into_js_value().unchecked_into();
+    let stream = RefCell::new(None::<EventSource>);
+    let follow = move || {
+        if let Some(stream) = stream.take() {
+            stream.close();
+        }
+        if !document().hidden() {
+            // An id is letters, digits and a hyphen.
+            let open = EventSource::new(&format!("/live?after={}", last.borrow())).ok();
+            if let Some(open) = &open {
+                open.set_onmessage(Some(&receive));
+                let _ = open.add_event_listener_with_callback("position", &receive);
+            }
+            stream.replace(open);
+        }
+    };
+    follow();
+    window_event_listener_untyped("visibilitychange", move |_| follow()).forget_it();
 }
 
 trait ForgetIt {

@@ -1,17 +1,18 @@
 //! `GET /live`: live events for the dashboard, as server-sent events.
 //!
 //! Each message is `{"topic": "report" | "finding" | "risk" | "asset", "id": UUID or null}`; without an id anything of the
-//! topic may have changed. A reader that comes back (`Last-Event-ID`) is told so for each topic, since it was away.
+//! topic may have changed. The first message is named `position`, and its data is where the stream begins. A reader that comes
+//! back with the last id that it saw (`Last-Event-ID`, or `?after=`) is told which topics changed meanwhile.
 
 use super::auth::Authenticated;
 use crate::{
     app::AppState,
     kernel::{Error, Kind, tasks::Tasks},
-    live::{Event, Hub, Topic},
+    live::{Event, Hub, Position},
 };
 use axum::{
     Router,
-    extract::State,
+    extract::{Query, State},
     http::{HeaderMap, header},
     response::{
         IntoResponse as _, Response,
@@ -74,33 +75,46 @@ pub fn router() -> Router<AppState> {
     Router::new().route("/live", get(live))
 }
 
+#[derive(serde::Deserialize)]
+struct Parameters {
+    /// The id of the last message that the reader saw, on another stream.
+    after: Option<String>,
+}
+
 async fn live(
     State(hub): State<Hub>,
     State(watchers): State<Watchers>,
     State(tasks): State<Tasks>,
     Authenticated(ctx): Authenticated,
+    Query(parameters): Query<Parameters>,
     headers: HeaderMap,
 ) -> Response {
     let Some(watcher) = watchers.enter(ctx.tenant) else {
         let text = format!("The organization has {STREAMS} open streams already. Close some pages.");
         return Error::new(Kind::RateLimited, text).into_response();
     };
-    let was_away = headers.contains_key("last-event-id");
-    let missed = Topic::ALL.into_iter().filter(move |_| was_away).map(|topic| Event { topic, id: None });
+    // The browser's own header is newer than the address that the stream was first opened with.
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).or(parameters.after.as_deref());
+    let last = last.filter(|last| !last.is_empty());
+    // Subscribed first, so that nothing falls between the position and the events.
+    let events = hub.subscribe(ctx.tenant);
+    let start = hub.position();
+    let missed = last.map(|last| hub.changed_since(ctx.tenant, last.parse::<Position>().ok())).unwrap_or_default();
+    let missed = missed.into_iter().map(move |topic| Event { topic, id: None, at: start });
     let stop = tasks.stopping();
     let end = async move {
         tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(LIFE) => {} }
     };
+    let first = sse::Event::default().event("position").id(start.to_string()).data(start.to_string());
     let events = stream::iter(missed)
-        .chain(hub.subscribe(ctx.tenant))
+        .chain(events)
         .filter(move |event| std::future::ready(ctx.may(event.topic.permission())))
-        .enumerate()
-        .map(move |(number, Event { topic, id })| {
+        .map(move |Event { topic, id, at }| {
             let _held = &watcher;
             let data = json!({ "topic": topic.as_str(), "id": id }).to_string();
-            Ok::<_, Infallible>(sse::Event::default().id(number.to_string()).data(data))
-        })
-        .take_until(end);
+            sse::Event::default().id(at.to_string()).data(data)
+        });
+    let events = stream::iter([first]).chain(events).map(Ok::<_, Infallible>).take_until(end);
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response();
     // Proxies that gather answers would hold events back.
     response.headers_mut().insert("x-accel-buffering", header::HeaderValue::from_static("no"));
