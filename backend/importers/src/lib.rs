@@ -18,6 +18,7 @@ mod promptfoo;
 mod record;
 mod report;
 mod sarif;
+mod skill_scanner;
 mod sniff;
 pub mod stance;
 #[cfg(test)]
@@ -138,6 +139,7 @@ static REGISTRY: &[&dyn Importer] = &[
     &garak::Garak,
     &agent_scan::AgentScan,
     &mcp_scanner::McpScanner,
+    &skill_scanner::SkillScanner,
     &modelscan::ModelScan,
     &picklescan::Picklescan,
     &fickling::Fickling,

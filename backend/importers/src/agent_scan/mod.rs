@@ -241,7 +241,7 @@ impl Members for PathMembers<'_, '_> {
                 value.array("an array of skills", |_, skill: Option<Map<String, Json>>| {
                     let skill = skill.unwrap_or_default();
                     let name = text_of(&skill, "name").and_then(mcp::skill);
-                    name.map_or(Ok(()), |asset| have_skill(report, agent.as_ref(), &asset))
+                    name.map_or(Ok(()), |asset| mcp::have_skill(report, agent.as_ref(), &asset))
                 })?;
                 Ok(())
             }
@@ -256,14 +256,6 @@ impl Members for PathMembers<'_, '_> {
             _ => value.skip(),
         }
     }
-}
-
-/// Puts a skill into the inventory, which `agent` may use.
-fn have_skill(report: &mut Report<'_>, agent: Option<&AssetRef>, skill: &AssetRef) -> Result<(), ImportError> {
-    let mut attributes = Map::new();
-    attributes.insert("type".to_owned(), "skill".into());
-    report.describe(skill, skill.key.trim_start_matches("skill/"), attributes)?;
-    agent.map_or(Ok(()), |agent| report.relate(agent, RelationKind::MayCall, skill))
 }
 
 /// A server that could not be assessed. With its own asset it is just not assessed; under one that the upload named its old
@@ -289,7 +281,7 @@ impl Import<'_> {
         attributes.add("serverName", info.and_then(|info| text_of(info, "name")).map(|name| text::one_line(name, 200)));
         attributes.add("version", info.and_then(|info| text_of(info, "version")).map(|v| text::one_line(v, 60)));
         let server = if is_skill {
-            have_skill(report, agent.as_ref(), &asset)?;
+            mcp::have_skill(report, agent.as_ref(), &asset)?;
             Server { asset, name: text::one_line(name, 200) }
         } else {
             mcp::declare(report, agent.as_ref(), asset, name, attributes)?
@@ -508,7 +500,7 @@ impl Risks<'_, '_> {
         let Some(asset) = asset else { return Err(malformed("a server or skill needs a “name”")) };
         let agent = mcp::user(report, self.agent.as_ref())?;
         let server = if is_skill {
-            have_skill(report, agent.as_ref(), &asset)?;
+            mcp::have_skill(report, agent.as_ref(), &asset)?;
             Server { asset, name: text::one_line(name, 200) }
         } else {
             mcp::declare(report, agent.as_ref(), asset, name, Evidence::default())?

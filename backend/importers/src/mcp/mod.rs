@@ -198,6 +198,18 @@ pub(crate) fn offer(
     agent.map_or(Ok(()), |agent| report.relate(agent, RelationKind::MayCall, &tool))
 }
 
+/// Puts a skill into the inventory, which `agent` may use.
+pub(crate) fn have_skill(
+    report: &mut Report<'_>,
+    agent: Option<&AssetRef>,
+    skill: &AssetRef,
+) -> Result<(), ImportError> {
+    let mut attributes = Map::new();
+    attributes.insert("type".to_owned(), "skill".into());
+    report.describe(skill, skill.key.trim_start_matches("skill/"), attributes)?;
+    agent.map_or(Ok(()), |agent| report.relate(agent, RelationKind::MayCall, skill))
+}
+
 /// The hash of a tool's definition, without members that are null: a change of it after approval is a rug pull. Members are in
 /// the order of their names, so the order in which a server writes them makes no difference.
 pub(crate) fn definition_hash(definition: &Map<String, Value>) -> String {

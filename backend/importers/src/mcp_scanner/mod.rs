@@ -38,8 +38,8 @@ impl Importer for McpScanner {
     fn sniff(&self, head: &[u8]) -> bool {
         let outline = Outline::of(head);
         (outline.has("scan_results") && (outline.has("server_url") || outline.has("scan_results[].is_safe")))
-            || (outline.has("[].is_safe") && outline.has("[].findings"))
-            || outline.has_siblings("[].is_safe", "[].findings")
+            || (outline.has("[].is_safe") && outline.has("[].item_type"))
+            || outline.has_siblings("[].is_safe", "[].item_type")
     }
 
     fn read(&self, source: &dyn Source, hints: &Hints, sink: &mut dyn Sink) -> Result<RunInfo, ImportError> {

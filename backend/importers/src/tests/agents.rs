@@ -125,3 +125,31 @@ fn mcp_scanner_gives_one_finding_per_item_and_analyzer() {
     assert!(matches!(error, Err(ImportError::NeedsAsset(_))));
     assert_eq!(findings(&fixture("mcp_scanner", "one").1)[0].asset.key, "https://notes.acme.example/mcp");
 }
+
+#[test]
+fn skill_scanner_maps_another_year_by_name() {
+    let (info, records) = fixture("skill_scanner", "many");
+    assert_eq!(findings(&records).len(), 5);
+    let vague = by_rule(&records, "VAGUE_DESCRIPTION");
+    assert_eq!(vague.asset.key, "skill/pdf-forms");
+    assert_eq!(
+        vague.categories,
+        ["owasp-llm@2025:LLM06", "owasp-agentic@2026:ASI03", "atlas@5.6.0:AML.T0053", "owasp-agentic@2026:ASI09"]
+    );
+    let text = serde_json::to_string(by_rule(&records, "SECRET_IN_CODE")).unwrap();
+    assert!(text.contains("sk-…[redacted]") && !text.contains("a1b2a1b2"), "{text}");
+    let mut shell: Vec<_> = findings(&records).into_iter().filter(|f| f.rule == "SHELL_FROM_INPUT").collect();
+    let other = shell.pop().unwrap();
+    assert_ne!(shell[0].fingerprint, other.fingerprint);
+    assert_eq!((info.complete, gaps(&records, "tool-error")[0].subject.as_str()), (false, "llm_analyzer"));
+    let (_, records) = fixture("skill_scanner", "many-several");
+    assert_eq!(keys(&records, AssetKind::Tool), ["skill/mail-merge", "skill/pdf-forms"]);
+    assert_eq!(gaps(&records, "skipped")[0].subject, "broken");
+    // What is over several skills is their agent's.
+    let cross = fixtures(format("skill_scanner"))["cross"].clone();
+    let error = read_with(format("skill_scanner"), &cross.as_slice(), &Hints::default()).unwrap_err();
+    assert!(matches!(error, ImportError::NeedsAsset(_)));
+    let (_, records) = fixture("skill_scanner", "cross");
+    assert_eq!(findings(&records)[0].asset.key, "support-bot");
+    assert_eq!(related(&records, RelationKind::MayCall), [("support-bot", "skill/pdf-forms")]);
+}
