@@ -11,6 +11,7 @@ pub mod generate;
 mod json;
 mod mcp;
 mod mcp_scanner;
+mod modelaudit;
 mod modelscan;
 mod package;
 mod picklescan;
@@ -141,6 +142,7 @@ static REGISTRY: &[&dyn Importer] = &[
     &mcp_scanner::McpScanner,
     &skill_scanner::SkillScanner,
     &modelscan::ModelScan,
+    &modelaudit::ModelAudit,
     &picklescan::Picklescan,
     &fickling::Fickling,
     &promptfoo::Promptfoo,

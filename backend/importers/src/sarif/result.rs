@@ -8,6 +8,7 @@ use super::context::{Rule, RunContext};
 use super::mapping;
 use super::model::{ArtifactLocation, Message, Properties, Region, SarifLocation, SarifResult};
 use crate::category::Categories;
+use crate::modelaudit;
 use crate::text::{self, Evidence};
 use crate::{AssetRef, FindingRecord, Location, Suppression};
 
@@ -202,6 +203,9 @@ fn fingerprint(
     message: &str,
 ) -> Fingerprint {
     let uri = locations.first().map_or("", |location| location.uri.as_str());
+    if run.tool.eq_ignore_ascii_case("modelaudit") {
+        return modelaudit::fingerprint(asset, rule, uri, &result.properties, message);
+    }
     let snippet = || {
         let text = result.locations.first()?.physical_location.region.snippet.text.as_deref()?;
         Some(text.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|text| !text.is_empty())

@@ -17,12 +17,22 @@ fn scanners_of_pickles_meet_in_one_finding() {
     );
     let picklescan = of("picklescan", "p.txt", include_str!("../picklescan/fixtures/many.txt"));
     let fickling = of("fickling", "out/two.pkl.json", include_str!("../fickling/fixtures/many.json"));
+    let modelaudit = of("modelaudit", "m.json", include_str!("../modelaudit/fixtures/many.json"));
     let in_two = |all: &[FindingRecord]| {
         let found = all.iter().find(|f| f.rule == "posix.system" && f.locations[0].uri.ends_with("two.pkl"));
         found.unwrap().fingerprint
     };
     assert_eq!(in_two(&modelscan), in_two(&picklescan));
     assert_eq!(in_two(&modelscan), in_two(&fickling));
+    assert_eq!(in_two(&modelscan), in_two(&modelaudit));
+    let shared = |all: &[FindingRecord]| {
+        let known = |finding: &&FindingRecord| modelaudit.iter().any(|other| other.fingerprint == finding.fingerprint);
+        all.iter().filter(known).count()
+    };
+    assert_eq!((shared(&picklescan), picklescan.len()), (12, 12), "ModelAudit finds all that picklescan finds");
+    // ModelAudit's SARIF is the same report.
+    let sarif = of("sarif", "m.sarif", include_str!("../sarif/fixtures/modelaudit.sarif"));
+    assert_eq!((shared(&sarif), sarif.len(), modelaudit.len()), (20, 22, 20), "all but what could not be analyzed");
     // The same import in other files is another finding.
     assert_eq!(picklescan.iter().filter(|finding| finding.fingerprint == in_two(&modelscan)).count(), 1);
     let nested = picklescan.iter().find(|finding| finding.locations[0].uri.contains("unet")).unwrap();
@@ -100,4 +110,20 @@ fn promptfoo_groups_attacks_by_plugin_and_checks_by_assertion() {
     let (_, lines) = fixture("promptfoo", "many-lines");
     assert_eq!(fingerprints(&records), fingerprints(&lines));
     assert_eq!(all.iter().map(|f| f.count).sum::<u64>(), 7);
+}
+
+#[test]
+fn modelaudit_tells_problems_from_what_it_could_not_analyze() {
+    let (info, records) = fixture("modelaudit", "many");
+    let all = findings(&records);
+    assert!(!info.complete && gaps(&records, "tool-error").iter().all(|gap| gap.subject.ends_with("/acme/cut.pkl")));
+    let url = all.iter().find(|finding| finding.rule == "S309").unwrap();
+    assert_eq!(
+        (url.locations[0].uri.as_str(), url.evidence["details"]["url"].as_str()),
+        ("/srv/models/acme/browser.pkl", Some("http://127.0.0.1/x"))
+    );
+    assert!(!serde_json::to_string(&all).unwrap().contains(" (pos "), "positions move");
+    let error =
+        read(format("modelaudit"), br#"{"bytes_scanned":1,"issues":[],"files_scanned":1,"has_errors":true}"#).unwrap();
+    assert!(!error.0.complete);
 }
