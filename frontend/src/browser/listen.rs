@@ -3,19 +3,12 @@
 use std::{cell::RefCell, rc::Rc};
 
 use leptos::{ev, prelude::*};
-use serde::Deserialize;
+use serde_json::Value;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Element, EventSource, HtmlFormElement, MessageEvent};
 
 use super::{close_menus, close_other_menus, navigate, page};
 use crate::state;
-
-/// A live event: something of the organization changed.
-#[derive(Debug, Deserialize)]
-pub struct Live {
-    /// `report`, `finding`, `risk` or `asset`.
-    pub topic: String,
-}
 
 /// Makes forms of filters, menus and the palette's key work on every page. Called once.
 pub fn install() {
@@ -72,15 +65,17 @@ pub fn plain_key(event: &ev::KeyboardEvent) -> Option<String> {
     (!typing && !event.ctrl_key() && !event.meta_key() && !event.alt_key()).then(|| event.key())
 }
 
-/// Calls back for each live event of the organization, while somebody looks at the page: browsers open only six connections
-/// to a server without TLS, for all their tabs and for pages kept for the way back. Who comes back learns what was missed.
-pub fn live(on_event: impl Fn(Live) + 'static) {
+/// Calls back with the topic of each live event of the organization, `report`, `finding`, `risk` or `asset`, while somebody looks
+/// at the page: browsers open only six connections to a server without TLS, for all their tabs and for pages kept for the way
+/// back. Who comes back learns what was missed.
+pub fn live(on_event: impl Fn(&str) + 'static) {
     let last = Rc::new(RefCell::new(String::new()));
     let seen = last.clone();
     let receive = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
         seen.replace(event.last_event_id());
-        if let Some(live) = event.data().as_string().and_then(|text| serde_json::from_str(&text).ok()) {
-            on_event(live);
+        let live = event.data().as_string().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        if let Some(topic) = live.as_ref().and_then(|live| live.get("topic")?.as_str()) {
+            on_event(topic);
         }
     });
     let receive: js_sys::Function = receive.into_js_value().unchecked_into();

@@ -3,26 +3,13 @@
 use std::rc::Rc;
 
 use leptos::ev;
-use serde::Deserialize;
+use serde_json::Value;
 use wasm_bindgen::{JsCast, closure::Closure};
 pub use web_sys::File;
 use web_sys::{FileList, HtmlInputElement, ProgressEvent, XmlHttpRequest};
 
 use super::UploadEvent;
 use crate::{format, url::encode};
-
-#[derive(Deserialize)]
-struct Accepted {
-    #[serde(rename = "reportId")]
-    report_id: String,
-}
-
-/// RFC 9457.
-#[derive(Deserialize)]
-struct Problem {
-    title: Option<String>,
-    detail: Option<String>,
-}
 
 fn list(files: Option<FileList>) -> Vec<File> {
     files.map(|files| (0..files.length()).filter_map(|i| files.get(i)).collect()).unwrap_or_default()
@@ -71,14 +58,16 @@ pub fn upload(file: &File, on_event: impl Fn(UploadEvent) + 'static) {
     let answered = request.clone();
     let on_end = Closure::<dyn Fn()>::new(move || {
         let text = answered.response_text().ok().flatten().unwrap_or_default();
+        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        // RFC 9457 has a refusal's sentence in `detail`, or at least a `title`.
+        let word = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
         let status = answered.status().unwrap_or_default();
-        on_event(match (status, serde_json::from_str::<Accepted>(&text)) {
-            (200..300, Ok(accepted)) => UploadEvent::Accepted(accepted.report_id),
+        on_event(match (status, word("reportId")) {
+            (200..300, Some(id)) => UploadEvent::Accepted(id),
             (0, _) => UploadEvent::Refused("The connection broke before the report was accepted.".into()),
             _ => UploadEvent::Refused(
-                serde_json::from_str::<Problem>(&text)
-                    .ok()
-                    .and_then(|problem| problem.detail.or(problem.title))
+                word("detail")
+                    .or_else(|| word("title"))
                     .unwrap_or_else(|| format!("The server answered with status {status}.")),
             ),
         });

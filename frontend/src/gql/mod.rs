@@ -5,6 +5,7 @@
 //! one kind of resource for all pages, and the text that the server rendered from is what the browser hydrates from.
 
 mod operations;
+mod read;
 mod transport;
 
 pub use operations::*;
@@ -13,7 +14,8 @@ pub use transport::send;
 use std::fmt;
 
 use graphql_client::GraphQLQuery;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// Why a request gave no data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,27 +42,6 @@ impl fmt::Display for GqlError {
     }
 }
 
-#[derive(Deserialize)]
-struct Envelope<T> {
-    data: Option<T>,
-    #[serde(default)]
-    errors: Vec<RawError>,
-}
-
-#[derive(Deserialize)]
-struct RawError {
-    message: String,
-    #[serde(default)]
-    extensions: Extensions,
-}
-
-#[derive(Default, Deserialize)]
-struct Extensions {
-    code: Option<String>,
-    #[serde(alias = "requestId")]
-    request_id: Option<String>,
-}
-
 /// The request body of an operation.
 ///
 /// # Panics
@@ -75,17 +56,29 @@ pub fn body<Q: GraphQLQuery>(variables: Q::Variables) -> String {
 /// # Errors
 /// What the API answered, or `NETWORK` when the text is no reply.
 pub fn parse<T: DeserializeOwned>(reply: &str) -> Result<T, GqlError> {
-    let envelope: Envelope<T> =
-        serde_json::from_str(reply).map_err(|e| GqlError::network(format!("The answer could not be read: {e}.")))?;
-    match (envelope.errors.into_iter().next(), envelope.data) {
-        (Some(error), _) => Err(GqlError {
-            code: error.extensions.code.unwrap_or_else(|| "INTERNAL".into()),
-            message: error.message,
-            request_id: error.extensions.request_id,
-        }),
-        (None, Some(data)) => Ok(data),
-        (None, None) => Err(GqlError::network("The answer was empty.")),
+    let data = data(reply)?;
+    read::read(&data).map_err(unreadable)
+}
+
+fn data(reply: &str) -> Result<Value, GqlError> {
+    let mut reply: Value = serde_json::from_str(reply).map_err(unreadable)?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    if let Some(error) = reply.pointer("/errors/0") {
+        let extensions = &error["extensions"];
+        return Err(GqlError {
+            code: text(&extensions["code"]).unwrap_or_else(|| "INTERNAL".into()),
+            message: text(&error["message"]).unwrap_or_default(),
+            request_id: text(&extensions["requestId"]),
+        });
     }
+    match reply.get_mut("data").map(Value::take) {
+        Some(data) if !data.is_null() => Ok(data),
+        _ => Err(GqlError::network("The answer was empty.")),
+    }
+}
+
+fn unreadable(error: impl fmt::Display) -> GqlError {
+    GqlError::network(format!("The answer could not be read: {error}."))
 }
 
 /// Runs an operation.

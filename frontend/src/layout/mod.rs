@@ -69,8 +69,8 @@ pub fn top(crumb: Option<(&'static str, &'static str)>, title: &str, end: AnyVie
 #[cfg(feature = "hydrate")]
 fn follow_live_events() {
     let news = crate::state::app().news;
-    crate::browser::live(move |event| {
-        news.update(|news| match event.topic.as_str() {
+    crate::browser::live(move |topic| {
+        news.update(|news| match topic {
             "finding" => news.findings += 1,
             "report" => news.reports += 1,
             _ => news.posture += 1,
