@@ -17,6 +17,7 @@ pub mod layout;
 mod load;
 pub mod pages;
 pub mod state;
+pub mod uploads;
 pub mod url;
 
 #[cfg(feature = "ssr")]

@@ -6,7 +6,7 @@
 
 #[cfg(any(feature = "ssr", feature = "hydrate"))]
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
 use graphql_client::GraphQLQuery;
 use leptos::prelude::*;
@@ -24,9 +24,7 @@ pub const DATA: &str = "stance-data";
 type Body = Arc<dyn Fn() -> String + Send + Sync>;
 type Render = Arc<dyn Fn(&str) -> AnyView + Send + Sync>;
 
-/// Loads a document and renders it; loads anew when the variables or [`refresh`](crate::state::refresh) change. The old content stays until then.
-///
-/// `what` names the data in an error. Without permission or after sign-out the reader gets an answer, not an empty page.
+/// Loads a document and renders it: [`ask`] and [`Reply::view`] for the usual case of one place.
 pub fn load<Q>(
     what: &'static str,
     skeleton: fn() -> AnyView,
@@ -36,20 +34,57 @@ pub fn load<Q>(
 where
     Q: GraphQLQuery + 'static,
 {
-    load_text(
-        Arc::new(move || gql::body::<Q>(variables())),
-        skeleton,
-        Arc::new(move |reply| match gql::parse(reply) {
-            Ok(data) => render(data),
-            Err(error) => refused(what, &error),
-        }),
-    )
+    ask::<Q>(what, variables).view(skeleton, render)
 }
 
-fn load_text(body: Body, skeleton: fn() -> AnyView, render: Render) -> AnyView {
+/// The reply to a document, for several places of a page.
+pub struct Reply<Q> {
+    what: &'static str,
+    text: RwSignal<Option<String>>,
+    document: PhantomData<Q>,
+}
+
+/// Asks for a document, and anew when the variables or [`refresh`](crate::state::refresh) change. The old content stays until then.
+///
+/// `what` names the data in an error.
+pub fn ask<Q: GraphQLQuery>(
+    what: &'static str,
+    variables: impl Fn() -> Q::Variables + Send + Sync + 'static,
+) -> Reply<Q> {
+    Reply { what, text: ask_text(Arc::new(move || gql::body::<Q>(variables()))), document: PhantomData }
+}
+
+impl<Q: GraphQLQuery + 'static> Reply<Q> {
+    /// The main place: shows `skeleton` until the reply is there. Without permission or after sign-out the reader gets an answer,
+    /// not an empty page.
+    pub fn view(
+        &self,
+        skeleton: fn() -> AnyView,
+        render: impl Fn(Q::ResponseData) -> AnyView + Send + Sync + 'static,
+    ) -> AnyView {
+        let what = self.what;
+        let render = move |reply: &str| match gql::parse(reply) {
+            Ok(data) => render(data),
+            Err(error) => refused(what, &error),
+        };
+        place(self.text, skeleton, Arc::new(render))
+    }
+
+    /// A further place, empty unless there is data.
+    pub fn part(&self, render: impl Fn(Q::ResponseData) -> AnyView + Send + Sync + 'static) -> AnyView {
+        let render = move |reply: &str| gql::parse(reply).map_or_else(|_| components::none(), &render);
+        place(self.text, components::none, Arc::new(render))
+    }
+}
+
+fn ask_text(body: Body) -> RwSignal<Option<String>> {
     let reply = RwSignal::new(known(&untrack(|| body())));
     #[cfg(feature = "hydrate")]
     follow(body, reply);
+    reply
+}
+
+fn place(reply: RwSignal<Option<String>>, skeleton: fn() -> AnyView, render: Render) -> AnyView {
     let content = move || reply.with(|reply| reply.as_deref().map_or_else(skeleton, |reply| render(reply)));
     view! { {content} }.into_any()
 }

@@ -3,7 +3,10 @@
 use graphql_client::GraphQLQuery;
 use leptos::prelude::*;
 
-use crate::gql::{self, Role};
+use crate::{
+    gql::{self, Role},
+    uploads::Upload,
+};
 
 /// A message that goes by itself, with the triage batch that it can take back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub struct App {
     pub keys: RwSignal<bool>,
     /// Live events since the page loaded its data, by topic.
     pub news: RwSignal<News>,
+    /// Files that were sent from this window, newest first.
+    pub uploads: RwSignal<Vec<Upload>>,
 }
 
 /// Counts of live events.
@@ -91,6 +96,7 @@ pub fn provide_app() -> App {
         palette: RwSignal::new(false),
         keys: RwSignal::new(false),
         news: RwSignal::new(News::default()),
+        uploads: RwSignal::new(Vec::new()),
     };
     provide_context(app);
     #[cfg(feature = "hydrate")]

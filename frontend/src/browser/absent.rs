@@ -75,7 +75,7 @@ pub fn describe(_: &File) -> (String, String) {
     Default::default()
 }
 /// See the browser's function of the same name.
-pub fn upload(_: &File, _: impl Fn(UploadEvent) + 'static) {}
+pub fn upload(_: &File, _: &str, _: impl Fn(UploadEvent) + 'static) {}
 /// See the browser's function of the same name.
 pub fn copy_link(_: &str) {}
 /// See the browser's function of the same name.

@@ -3,16 +3,21 @@
 use std::rc::Rc;
 
 use leptos::ev;
+use send_wrapper::SendWrapper;
 use serde_json::Value;
 use wasm_bindgen::{JsCast, closure::Closure};
-pub use web_sys::File;
 use web_sys::{FileList, HtmlInputElement, ProgressEvent, XmlHttpRequest};
 
 use super::UploadEvent;
-use crate::{format, url::encode};
+use crate::{format, url::Params};
+
+/// A file that the reader chose. Signals want what could move between threads; the browser has one.
+#[derive(Clone)]
+pub struct File(SendWrapper<web_sys::File>);
 
 fn list(files: Option<FileList>) -> Vec<File> {
-    files.map(|files| (0..files.length()).filter_map(|i| files.get(i)).collect()).unwrap_or_default()
+    let Some(files) = files else { return Vec::new() };
+    (0..files.length()).filter_map(|i| Some(File(SendWrapper::new(files.get(i)?)))).collect()
 }
 
 /// The files that were dropped.
@@ -34,15 +39,16 @@ pub fn chosen(event: &ev::Event) -> Vec<File> {
 #[must_use]
 pub fn describe(file: &File) -> (String, String) {
     #[expect(clippy::cast_possible_truncation, reason = "a file's size is a whole number")]
-    (file.name(), format::bytes(file.size() as i64))
+    (file.0.name(), format::bytes(file.0.size() as i64))
 }
 
-/// Sends a report and tells how it goes.
-pub fn upload(file: &File, on_event: impl Fn(UploadEvent) + 'static) {
+/// Sends a report and tells how it goes; `asset` is what it is about, or empty.
+pub fn upload(file: &File, asset: &str, on_event: impl Fn(UploadEvent) + 'static) {
     let on_event = Rc::new(on_event);
     let refused = |message: &str| UploadEvent::Refused(message.to_owned());
     let Ok(request) = XmlHttpRequest::new() else { return on_event(refused("The browser cannot upload.")) };
-    let url = format!("/api/v1/reports?format=auto&filename={}", encode(&file.name()));
+    let query = Params::default().with("format", "auto").with("filename", &file.0.name()).with("asset", asset.trim());
+    let url = query.on("/api/v1/reports");
     if request.open("POST", &url).is_err() {
         return on_event(refused("The browser cannot upload."));
     }
@@ -73,7 +79,7 @@ pub fn upload(file: &File, on_event: impl Fn(UploadEvent) + 'static) {
         });
     });
     request.set_onloadend(Some(on_end.as_ref().unchecked_ref()));
-    let _ = request.send_with_opt_blob(Some(file));
+    let _ = request.send_with_opt_blob(Some(&file.0));
     // The closures belong to a request that ends by itself; there is one pair for each upload.
     on_progress.forget();
     on_end.forget();
