@@ -10,6 +10,7 @@ mod garak;
 pub mod generate;
 mod json;
 mod mcp;
+mod mcp_manifest;
 mod mcp_scanner;
 mod modelaudit;
 mod modelscan;
@@ -141,6 +142,7 @@ static REGISTRY: &[&dyn Importer] = &[
     &agent_scan::AgentScan,
     &mcp_scanner::McpScanner,
     &skill_scanner::SkillScanner,
+    &mcp_manifest::McpManifest,
     &modelscan::ModelScan,
     &modelaudit::ModelAudit,
     &picklescan::Picklescan,

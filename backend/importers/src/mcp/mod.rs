@@ -135,6 +135,14 @@ impl Server {
     }
 }
 
+/// The server of a report that has one: as the report names it, else the asset that the upload named, whatever its kind.
+///
+/// # Errors
+/// [`ImportError::NeedsAsset`] when neither does; `says` is what the report says instead, without a full stop.
+pub(crate) fn subject(report: &Report<'_>, named: Option<AssetRef>, says: &str) -> Result<AssetRef, ImportError> {
+    named.or_else(|| report.hint().cloned()).ok_or_else(|| ImportError::NeedsAsset(says.to_owned()))
+}
+
 /// The agent that uses the servers of a report: the asset that the upload named, else the client. An upload that names an MCP
 /// server is about the server itself.
 pub(crate) fn user(report: &mut Report<'_>, client: Option<&AssetRef>) -> Result<Option<AssetRef>, ImportError> {

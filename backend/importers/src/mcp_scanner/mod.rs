@@ -155,9 +155,7 @@ impl Import<'_> {
         let url = self.url.as_deref().filter(|url| url.trim_end_matches('/') != DEFAULT_URL);
         let named = item.server_name.as_deref().and_then(mcp::server);
         let named = named.or_else(|| mcp::server_at(url?));
-        let Some(asset) = named.or_else(|| self.report.hint().cloned()) else {
-            return Err(ImportError::NeedsAsset("the report does not name the MCP server that was scanned".to_owned()));
-        };
+        let asset = mcp::subject(&self.report, named, "the report does not name the MCP server that was scanned")?;
         let agent = mcp::user(&mut self.report, mcp::client(source).as_ref())?;
         let agent = agent.filter(|agent| *agent != asset);
         let mut attributes = Evidence::default();

@@ -153,3 +153,38 @@ fn skill_scanner_maps_another_year_by_name() {
     assert_eq!(findings(&records)[0].asset.key, "support-bot");
     assert_eq!(related(&records, RelationKind::MayCall), [("support-bot", "skill/pdf-forms")]);
 }
+
+#[test]
+fn manifests_are_searched_to_their_depth() {
+    let (info, records) = fixture("mcp_manifest", "many");
+    let all: Vec<_> =
+        findings(&records).iter().map(|f| (f.locations[0].uri.as_str(), f.severity, f.asset.key.as_str())).collect();
+    assert_eq!(
+        all,
+        [
+            ("acme-notes/export", Severity::Critical, "acme-notes"),
+            ("acme-notes/share", Severity::Medium, "acme-notes"),
+            ("acme-notes/summarize", Severity::High, "acme-notes"),
+            ("acme-notes/tag", Severity::High, "acme-notes"),
+            ("acme-notes/prompts/review", Severity::High, "acme-notes"),
+            ("acme-notes/resources/notes://malicious.html", Severity::Low, "acme-notes"),
+        ]
+    );
+    assert_eq!(findings(&records)[1].evidence["signs"][0]["where"], "inputSchema.properties.to.description");
+    assert_eq!((info.complete, info.scan_identity.as_str()), (true, "prompts,resources,tools"));
+    assert_eq!(related(&records, RelationKind::ProvidedBy).len(), 6);
+    let search = &described(&records, "acme-notes/search").attributes;
+    assert!(
+        search["definition"].as_str().unwrap().starts_with("sha256:") && search["annotations"]["readOnlyHint"] == true
+    );
+    // A list alone does not name its server, and a page of it proves no absence.
+    let list = fixtures(format("mcp_manifest"))["many-list"].clone();
+    let error = read_with(format("mcp_manifest"), &list.as_slice(), &Hints::default()).unwrap_err();
+    assert!(matches!(error, ImportError::NeedsAsset(_)));
+    let server = AssetRef { kind: AssetKind::McpServer, key: "notes".to_owned() };
+    let hints = Hints { asset: Some(server.clone()), filename: None };
+    let (info, records) = read_with(format("mcp_manifest"), &list.as_slice(), &hints).unwrap();
+    assert!(!info.complete && info.assessed == [server] && keys(&records, AssetKind::McpServer).is_empty());
+    assert_eq!(related(&records, RelationKind::ProvidedBy)[0], ("notes/delete_note", "notes"));
+    assert_eq!(gaps(&fixture("mcp_manifest", "error").1, "tool-error").len(), 1);
+}
