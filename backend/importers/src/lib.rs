@@ -4,6 +4,7 @@
 
 mod agent_scan;
 mod category;
+pub mod container;
 mod fickling;
 mod garak;
 #[cfg(any(test, feature = "generate"))]
@@ -107,7 +108,20 @@ pub enum ImportError {
     #[error("{0}")]
     Stopped(#[from] Stopped),
     #[error("the report could not be read: {0}")]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
+}
+
+impl From<std::io::Error> for ImportError {
+    fn from(error: std::io::Error) -> Self {
+        match error.downcast::<container::LimitPassed>() {
+            Ok(limit) => Self::TooLarge(limit.0),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                let expected = "what was sent is compressed, and the rest of it is missing".to_owned();
+                Self::Truncated { expected, position: Position::default() }
+            }
+            Err(error) => Self::Io(error),
+        }
+    }
 }
 
 /// One format of reports.

@@ -20,8 +20,6 @@ impl Default for Limits {
     }
 }
 
-/// What a body may grow to when it is decompressed.
-pub const MAX_DECOMPRESSED: u64 = 16 << 30;
 /// Bytes of one stored piece.
 pub const PIECE: usize = 1 << 20;
 /// Gaps that are kept with a report; the rest is counted.

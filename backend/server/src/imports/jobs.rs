@@ -14,7 +14,7 @@ use crate::{
     live::{self, Topic},
     scoring,
 };
-use stance_importers::{GapRecord, Hints, ImportError, Importer, RunInfo, SNIFF_BYTES, Source as _};
+use stance_importers::{GapRecord, Hints, ImportError, Importer, RunInfo, SNIFF_BYTES, Source, container::Contained};
 use stance_shared::{ReportId, ReportStatus};
 use std::{
     io::Read as _,
@@ -107,22 +107,19 @@ impl Import<'_> {
             db: self.db.clone(),
             ctx: self.ctx.clone(),
             report: self.id,
+            bytes: u64::try_from(task.bytes).unwrap_or_default(),
             runtime: Handle::current(),
             read: self.read.clone(),
             cancelled,
         };
         let requested = task.requested_format;
-        let detected = spawn_blocking(move || {
-            let importer = detect(&pieces, &requested);
-            (pieces, importer)
-        });
-        let (pieces, importer) = detected.await.map_err(Error::internal)?;
-        let importer = match importer {
-            Ok(importer) => importer,
+        let detected = spawn_blocking(move || detect(pieces, &requested));
+        let (report, importer) = match detected.await.map_err(Error::internal)? {
+            Ok(detected) => detected,
             Err(broken) => return Ok(Err(broken)),
         };
         let hints = Hints { asset: asset(&mut tx, task.asset_hint, importer).await?, filename: task.filename };
-        let parsed = match self.stage(&mut tx, importer, hints, pieces).await? {
+        let parsed = match self.stage(&mut tx, importer, hints, report).await? {
             Ok(parsed) => parsed,
             Err(broken) => return Ok(Err(broken)),
         };
@@ -137,14 +134,14 @@ impl Import<'_> {
         tx: &mut TenantTx,
         importer: &'static dyn Importer,
         hints: Hints,
-        pieces: Pieces,
+        report: Contained<Pieces>,
     ) -> Result<Result<Parsed, ImportError>> {
         // Compiling a plan costs more than it saves here; the sorts and joins of a large merge fit into memory.
         sqlx::raw_sql("set local jit = off; set local work_mem = '64MB'").execute(tx.conn()).await?;
         sqlx::query(stage::CREATE).execute(tx.conn()).await?;
         let (sender, mut buffers) = mpsc::channel(BUFFERS);
         let clock = self.ctx.clock.clone();
-        let parser = spawn_blocking(move || parse(importer, &hints, &pieces, Stager::new(sender, clock)));
+        let parser = spawn_blocking(move || parse(importer, &hints, &report, Stager::new(sender, clock)));
         let mut copy = tx.conn().copy_in_raw(stage::COPY).await?;
         let mut ticks = tokio::time::interval(PROGRESS);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -211,14 +208,20 @@ impl Import<'_> {
     }
 }
 
-fn detect(pieces: &Pieces, requested: &str) -> Result<&'static dyn Importer, ImportError> {
+/// The report in what was sent, and its importer.
+fn detect(
+    pieces: Pieces,
+    requested: &str,
+) -> Result<(Contained<Pieces>, &'static dyn Importer), ImportError> {
+    let report = Contained::new(pieces)?;
     let mut head = Vec::new();
-    pieces.open()?.take(SNIFF_BYTES as u64).read_to_end(&mut head)?;
-    stance_importers::detect(&head, Some(requested))
+    report.open()?.take(SNIFF_BYTES as u64).read_to_end(&mut head)?;
+    let importer = stance_importers::detect(&head, Some(requested))?;
+    Ok((report, importer))
 }
 
-fn parse(importer: &dyn Importer, hints: &Hints, pieces: &Pieces, mut stager: Stager) -> Result<Parsed, ImportError> {
-    let info = importer.read(pieces, hints, &mut stager)?;
+fn parse(importer: &dyn Importer, hints: &Hints, report: &dyn Source, mut stager: Stager) -> Result<Parsed, ImportError> {
+    let info = importer.read(report, hints, &mut stager)?;
     for asset in &info.assessed {
         stager.asset(asset)?;
     }

@@ -261,12 +261,14 @@ pub struct Task {
     pub requested_format: String,
     pub asset_hint: Option<String>,
     pub filename: Option<String>,
+    /// As they were sent.
+    pub bytes: i64,
 }
 
 pub async fn task(tx: &mut TenantTx, id: ReportId) -> Result<Task> {
     Ok(sqlx::query_as!(
         Task,
-        "select requested_format, asset_hint, filename from report where tenant_id = $1 and id = $2",
+        "select requested_format, asset_hint, filename, bytes from report where tenant_id = $1 and id = $2",
         tx.ctx().tenant.0,
         id.0
     )

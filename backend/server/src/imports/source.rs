@@ -1,9 +1,8 @@
 //! The stored pieces of a report as a blocking reader, for the parser's thread.
 
-use super::{domain::MAX_DECOMPRESSED, repo};
+use super::{domain::PIECE, repo};
 use crate::kernel::{Ctx, Db};
-use flate2::read::MultiGzDecoder;
-use stance_importers::Source;
+use stance_importers::container::Stored;
 use stance_shared::ReportId;
 use std::{
     io::{self, Read},
@@ -20,6 +19,8 @@ pub struct Pieces {
     pub db: Db,
     pub ctx: Ctx,
     pub report: ReportId,
+    /// All pieces together.
+    pub bytes: u64,
     /// Runs the queries for the parser's thread.
     pub runtime: Handle,
     /// The furthest byte (as stored) that was read, for progress.
@@ -28,14 +29,17 @@ pub struct Pieces {
     pub cancelled: CancellationToken,
 }
 
-impl Source for Pieces {
-    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
-        let mut reader = PieceReader { pieces: self, next: 0, piece: Vec::new(), at: 0, consumed: 0 };
+impl Stored for Pieces {
+    fn size(&self) -> u64 {
+        self.bytes
+    }
+
+    fn open_at(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
+        // Every piece but the last is full.
+        let next = i32::try_from(offset / PIECE as u64).map_err(io::Error::other)?;
+        let mut reader = PieceReader { pieces: self, next, piece: Vec::new(), at: 0, consumed: offset - offset % PIECE as u64 };
         reader.fetch()?;
-        // By magic and not by what the upload said: a compressed file is one whoever sends it.
-        if reader.piece.starts_with(&[0x1f, 0x8b]) {
-            return Ok(Box::new(Bounded { inner: MultiGzDecoder::new(reader), left: MAX_DECOMPRESSED }));
-        }
+        reader.at = reader.piece.len().min(usize::try_from(offset % PIECE as u64).map_err(io::Error::other)?);
         Ok(Box::new(reader))
     }
 }
@@ -72,22 +76,6 @@ impl Read for PieceReader<'_> {
         let n = buffer.len().min(self.piece.len() - self.at);
         buffer[..n].copy_from_slice(&self.piece[self.at..self.at + n]);
         self.at += n;
-        Ok(n)
-    }
-}
-
-/// Refuses what grows beyond all measure when decompressed.
-struct Bounded<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(n as u64).ok_or_else(|| {
-            io::Error::other(format!("decompressed it is larger than {} GiB", MAX_DECOMPRESSED >> 30))
-        })?;
         Ok(n)
     }
 }
