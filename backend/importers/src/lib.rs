@@ -3,8 +3,10 @@
 //! Pure: bytes in, records out. No database, no network, no clock. One folder per tool, one line in [`registry`].
 
 mod agent_scan;
+mod bandit;
 mod category;
 pub mod container;
+mod code;
 mod fickling;
 mod garak;
 #[cfg(any(test, feature = "generate"))]
@@ -21,6 +23,7 @@ mod promptfoo;
 mod record;
 mod report;
 mod sarif;
+mod semgrep;
 mod skill_scanner;
 mod sniff;
 pub mod stance;
@@ -159,6 +162,8 @@ static REGISTRY: &[&dyn Importer] = &[
     &mcp_manifest::McpManifest,
     &modelscan::ModelScan,
     &modelaudit::ModelAudit,
+    &bandit::Bandit,
+    &semgrep::Semgrep,
     &picklescan::Picklescan,
     &fickling::Fickling,
     &promptfoo::Promptfoo,

@@ -146,7 +146,7 @@ const REFERENCE_KEYS: &[&str] = &["tags", "cwe", "CWE", "owasp", "owasp_llm", "m
 const MAPPING_KEYS: &[&str] = &["framework_mappings", "aitech_mappings"];
 
 /// What a rule's (or result's) properties and the words in its id say.
-pub(super) fn rule_categories(id: &str, properties: &Properties) -> Categories {
+pub(crate) fn rule_categories(id: &str, properties: &Properties) -> Categories {
     let mut categories = Categories::default();
     add_properties(properties, &mut categories);
     let id = id.to_lowercase().replace('_', "-");
@@ -158,7 +158,7 @@ pub(super) fn rule_categories(id: &str, properties: &Properties) -> Categories {
     categories
 }
 
-pub(super) fn add_properties(properties: &Properties, categories: &mut Categories) {
+pub(crate) fn add_properties(properties: &Properties, categories: &mut Categories) {
     let references = REFERENCE_KEYS.iter().filter_map(|key| properties.get(*key));
     for value in references.chain(MAPPING_KEYS.iter().find_map(|key| properties.get(*key))) {
         match value {
@@ -172,7 +172,7 @@ pub(super) fn add_properties(properties: &Properties, categories: &mut Categorie
 }
 
 /// Adds what the tables say of the tool's rule, and then what all of it means for an AI system.
-pub(super) fn complete_categories(tool: &str, rule: &str, categories: &mut Categories) {
+pub(crate) fn complete_categories(tool: &str, rule: &str, categories: &mut Categories) {
     let tool = tool.to_lowercase();
     let matches = |pattern: &str, text: &str| match pattern.strip_suffix('*') {
         Some(prefix) => text.starts_with(prefix),
@@ -190,7 +190,7 @@ pub(super) fn complete_categories(tool: &str, rule: &str, categories: &mut Categ
 }
 
 /// The layer of a problem: the model's where loading or running a model's files is the problem, else the application's.
-pub(super) fn layer(tool: &str, categories: &Categories) -> Layer {
+pub(crate) fn layer(tool: &str, categories: &Categories) -> Layer {
     if is_model_scanner(tool) || categories.contains("cwe@4:CWE-502") { Layer::Model } else { Layer::Application }
 }
 

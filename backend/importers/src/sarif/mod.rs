@@ -1,7 +1,7 @@
 //! SARIF 2.1.0 of any tool. What is taken over, field by field: `README.md`.
 
 mod context;
-mod mapping;
+pub(crate) mod mapping;
 mod model;
 mod result;
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::json::or_default;
 
-pub(super) type Properties = Map<String, Value>;
+pub(crate) type Properties = Map<String, Value>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -102,6 +102,9 @@ pub(super) struct ArtifactLocation {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Region {
     pub start_line: Option<i64>,
+    pub end_line: Option<i64>,
+    pub start_column: Option<i64>,
+    pub end_column: Option<i64>,
     #[serde(deserialize_with = "or_default")]
     pub snippet: Message,
 }

@@ -8,9 +8,9 @@ use super::context::{Rule, RunContext};
 use super::mapping;
 use super::model::{ArtifactLocation, Message, Properties, Region, SarifLocation, SarifResult};
 use crate::category::Categories;
-use crate::modelaudit;
 use crate::text::{self, Evidence};
 use crate::{AssetRef, FindingRecord, Location, Suppression};
+use crate::{code, modelaudit};
 
 /// The rule of a result that names none.
 const NO_RULE: &str = "(no rule)";
@@ -43,8 +43,16 @@ pub(super) fn finding(run: &RunContext, asset: &AssetRef, mut result: SarifResul
     let message = message_text(&result.message, rule);
     let score = mapping::security_severity(&result.properties).or_else(|| rule?.score);
     let categories = categories(run, rule, &rule_id, &result);
-    let locations: Vec<Location> = result.locations.iter().take(50).filter_map(|l| location(run, l)).collect();
+    let mut locations: Vec<Location> = result.locations.iter().take(50).filter_map(|l| location(run, l)).collect();
     let fingerprint = fingerprint(run, asset, &rule_id, &result, &locations, &message);
+    let mut message = message;
+    if code::is_secret(&categories) {
+        // The secret stands in the message and in the code.
+        message = code::without_literals(&message);
+        for location in &mut locations {
+            location.snippet = location.snippet.take().map(|snippet| code::without_literals(&snippet));
+        }
+    }
     FindingRecord {
         asset: asset.clone(),
         fingerprint,
@@ -206,17 +214,15 @@ fn fingerprint(
     if run.tool.eq_ignore_ascii_case("modelaudit") {
         return modelaudit::fingerprint(asset, rule, uri, &result.properties, message);
     }
-    let snippet = || {
-        let text = result.locations.first()?.physical_location.region.snippet.text.as_deref()?;
-        Some(text.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|text| !text.is_empty())
-    };
-    let own = tool_fingerprint(result);
-    let mark = own.or_else(snippet).unwrap_or_else(|| message.split(|c: char| c.is_ascii_digit()).collect());
-    Fingerprint::of((asset.kind.as_str(), &asset.key), &["sarif", &run.tool.to_lowercase(), rule, uri, &mark])
+    let region = result.locations.first().map(|location| &location.physical_location.region);
+    let span = region.map_or((0, 0, 0), |region| {
+        let lines = region.end_line.unwrap_or_default().saturating_sub(region.start_line.unwrap_or_default());
+        (region.start_column.unwrap_or_default(), lines.max(0), region.end_column.unwrap_or_default())
+    });
+    let snippet = region.and_then(|region| region.snippet.text.as_deref());
+    code::fingerprint(asset, &run.tool, rule, uri, code::Mark { own: tool_fingerprint(result), snippet, span, message })
 }
 
-/// A fingerprint of the tool that tells results apart: at least 8 characters with a digit among them and no spaces.
-/// Not usable are constants such as “requires login”, and UUIDs, which are new in every run.
 fn tool_fingerprint(result: &SarifResult) -> Option<String> {
     let preferred = |map: &Properties| map.get("primaryLocationLineHash").and_then(usable);
     let any = |map: &Properties| map.values().find_map(usable);
@@ -226,14 +232,5 @@ fn tool_fingerprint(result: &SarifResult) -> Option<String> {
 }
 
 fn usable(value: &Value) -> Option<String> {
-    let text = value.as_str()?;
-    let is_uuid = text.len() == 36
-        && text
-            .bytes()
-            .enumerate()
-            .all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { b == b'-' } else { b.is_ascii_hexdigit() });
-    let tells = (8..=500).contains(&text.len())
-        && text.bytes().any(|b| b.is_ascii_digit())
-        && !text.contains(char::is_whitespace);
-    (tells && !is_uuid).then(|| text.to_owned())
+    code::usable_fingerprint(value.as_str()?)
 }

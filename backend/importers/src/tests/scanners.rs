@@ -127,3 +127,51 @@ fn modelaudit_tells_problems_from_what_it_could_not_analyze() {
         read(format("modelaudit"), br#"{"bytes_scanned":1,"issues":[],"files_scanned":1,"has_errors":true}"#).unwrap();
     assert!(!error.0.complete);
 }
+
+#[test]
+fn both_forms_of_one_analyzers_report_give_the_same_findings() {
+    let of = |importer: &str, name: &str| {
+        let (info, records) =
+            read_with(format(importer), &fixtures(format(importer))[name].as_slice(), &named()).unwrap();
+        let secrets = serde_json::to_string(&findings(&records)).unwrap();
+        assert!(!secrets.contains("hunter2"), "{importer} {name}: a hard-coded password is not kept");
+        // What is ignored in the code stands only in SARIF.
+        let suppressed = |record: &Record| matches!(record, Record::Finding(finding) if finding.suppression.is_some());
+        let records: Vec<_> = records.into_iter().filter(|record| !suppressed(record)).collect();
+        (info.tool, info.complete, fingerprints(&records), gaps(&records, "tool-error").len(), records)
+    };
+    let (json, sarif) = (of("bandit", "many"), of("sarif", "bandit"));
+    assert_eq!((&json.0, json.1, &json.2, json.3), (&sarif.0, sarif.1, &sarif.2, sarif.3));
+    // The same line in two places is one problem twice; the merge tells them apart by number.
+    assert_eq!((json.2.len(), json.2.iter().collect::<std::collections::BTreeSet<_>>().len(), json.3), (9, 8, 1));
+    let (json, sarif) = (of("semgrep", "many"), of("sarif", "semgrep"));
+    assert_eq!((&json.0, &json.2), (&sarif.0, &sarif.2));
+    let severities = |records: &[Record]| {
+        let mut all: Vec<_> = findings(records).iter().map(|f| (f.rule.clone(), f.layer)).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(severities(&json.4), severities(&sarif.4));
+}
+
+#[test]
+fn bandit_and_semgrep_say_what_each_result_means() {
+    use stance_shared::{Layer, Severity};
+    let (info, records) = fixture("bandit", "many");
+    let all = findings(&records);
+    let load = all.iter().find(|finding| finding.rule == "B614").unwrap();
+    assert_eq!((info.tool_version.as_str(), load.severity, load.layer), ("1.9.4", Severity::Medium, Layer::Model));
+    assert_eq!(load.categories, ["cwe@4:CWE-502", "owasp-llm@2025:LLM03", "atlas@5.6.0:AML.T0011.000"]);
+    let place = &load.locations[0];
+    assert_eq!(
+        (place.uri.as_str(), place.line, place.snippet.as_deref()),
+        ("app.py", Some(12), Some("    return torch.load("))
+    );
+    let (_, records) = fixture("semgrep", "many");
+    let all = findings(&records);
+    let of = |rule: &str| all.iter().find(|finding| finding.rule == rule).unwrap();
+    assert_eq!(of("llm-output-to-shell").severity, Severity::Critical);
+    assert!(of("llm-output-to-shell").categories.iter().any(|category| category == "owasp-llm@2025:LLM05"));
+    assert_eq!(of("torch-load-without-weights-only").remediation, "https://acme.example/rules/torch-load");
+    assert_eq!(gaps(&records, "partly-scanned")[0].subject, "partly.py");
+}
