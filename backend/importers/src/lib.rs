@@ -5,8 +5,8 @@
 mod agent_scan;
 mod bandit;
 mod category;
-pub mod container;
 mod code;
+pub mod container;
 mod fickling;
 mod garak;
 #[cfg(any(test, feature = "generate"))]
