@@ -13,6 +13,7 @@ mod garak;
 pub mod generate;
 mod json;
 mod mcp;
+mod mcp_config;
 mod mcp_manifest;
 mod mcp_scanner;
 mod modelaudit;
@@ -160,6 +161,7 @@ static REGISTRY: &[&dyn Importer] = &[
     &mcp_scanner::McpScanner,
     &skill_scanner::SkillScanner,
     &mcp_manifest::McpManifest,
+    &mcp_config::McpConfig,
     &modelscan::ModelScan,
     &modelaudit::ModelAudit,
     &bandit::Bandit,

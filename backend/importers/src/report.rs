@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
+use stance_engine::fingerprint::Fingerprint;
 use stance_shared::{AssetKind, Layer, RelationKind};
 
 use crate::{
@@ -24,6 +25,7 @@ pub(crate) struct Report<'a> {
     assessed: HashSet<AssetRef>,
     described: HashSet<AssetRef>,
     related: HashSet<(AssetRef, RelationKind, AssetRef)>,
+    known: HashSet<Fingerprint>,
     findings: u64,
     gaps: BTreeMap<&'static str, u64>,
 }
@@ -39,6 +41,7 @@ impl<'a> Report<'a> {
             assessed: HashSet::new(),
             described: HashSet::new(),
             related: HashSet::new(),
+            known: HashSet::new(),
             findings: 0,
             gaps: BTreeMap::new(),
         }
@@ -129,6 +132,16 @@ impl<'a> Report<'a> {
     pub(crate) fn finding(&mut self, finding: FindingRecord) -> Result<(), ImportError> {
         self.findings += 1;
         Ok(self.sink.record(Record::Finding(Box::new(finding)))?)
+    }
+
+    /// Gives a finding on an asset that it says was assessed, unless the report has said it already: one server may stand in
+    /// several configurations.
+    pub(crate) fn finding_once(&mut self, finding: FindingRecord) -> Result<(), ImportError> {
+        if !self.known.insert(finding.fingerprint) {
+            return Ok(());
+        }
+        self.assess(&finding.asset, finding.layer, "", Map::new())?;
+        self.finding(finding)
     }
 
     /// Something that could not be assessed. After the first 500 of a class, one gap says that there are more.

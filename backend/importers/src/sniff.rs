@@ -29,6 +29,13 @@ impl Outline {
         self.paths.iter().any(|(known, _)| known == path)
     }
 
+    /// Whether an object, given with the dot behind it (empty for the document), has a member, whatever its name, that has this member,
+    /// given with the dot before it.
+    pub(crate) fn has_below(&self, object: &str, member: &str) -> bool {
+        let between = |path: &str| path.strip_prefix(object)?.strip_suffix(member).map(|name| !name.is_empty());
+        self.paths.iter().any(|(path, _)| between(path) == Some(true))
+    }
+
     /// Whether a top-level member, whatever its name, has both members, each given with the dot before it.
     pub(crate) fn has_siblings(&self, one: &str, other: &str) -> bool {
         let parents = self.paths.iter().filter_map(|(path, _)| path.strip_suffix(one));

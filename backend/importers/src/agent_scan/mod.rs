@@ -3,7 +3,7 @@
 mod mapping;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -45,7 +45,7 @@ impl Importer for AgentScan {
     fn read(&self, source: &dyn Source, hints: &Hints, sink: &mut dyn Sink) -> Result<RunInfo, ImportError> {
         const WHAT: &str = "an agent-scan report, an object of scanned paths or with “scan_path_responses”";
         let mut report = Import {
-            out: RefCell::new(Out { report: Report::new("agent-scan", hints, sink), known: HashSet::new() }),
+            out: RefCell::new(Report::new("agent-scan", hints, sink)),
             paths: Vec::new(),
             entities: 0,
             has_issues: false,
@@ -83,24 +83,8 @@ struct Named {
     entities: Vec<(&'static str, String)>,
 }
 
-/// Findings on their way out, each once: one server may be reached by several clients.
-struct Out<'a> {
-    report: Report<'a>,
-    known: HashSet<Fingerprint>,
-}
-
-impl Out<'_> {
-    fn finding(&mut self, finding: FindingRecord) -> Result<(), ImportError> {
-        if !self.known.insert(finding.fingerprint) {
-            return Ok(());
-        }
-        self.report.assess(&finding.asset, finding.layer, "", Map::new())?;
-        self.report.finding(finding)
-    }
-}
-
 struct Import<'a> {
-    out: RefCell<Out<'a>>,
+    out: RefCell<Report<'a>>,
     paths: Vec<Scanned>,
     entities: usize,
     has_issues: bool,
@@ -236,7 +220,7 @@ impl Members for PathMembers<'_, '_> {
             }
             "skills" => {
                 let agent = self.scanned.agent.clone();
-                let report = &mut self.report.out.borrow_mut().report;
+                let report = &mut *self.report.out.borrow_mut();
                 let agent = mcp::user(report, agent.as_ref())?;
                 value.array("an array of skills", |_, skill: Option<Map<String, Json>>| {
                     let skill = skill.unwrap_or_default();
@@ -247,7 +231,7 @@ impl Members for PathMembers<'_, '_> {
             }
             "error" => {
                 if let Some(error) = value.record::<Option<Trouble>>()? {
-                    let report = &mut self.report.out.borrow_mut().report;
+                    let report = &mut *self.report.out.borrow_mut();
                     report.info.complete = false;
                     error.tell(report, &self.scanned.path)?;
                 }
@@ -267,7 +251,7 @@ fn failed(report: &mut Report<'_>, error: &Trouble, name: &str) -> Result<(), Im
 
 impl Import<'_> {
     fn server(&mut self, scanned: &mut Scanned, found: Found) -> Result<(), ImportError> {
-        let report = &mut self.out.get_mut().report;
+        let report = self.out.get_mut();
         let agent = mcp::user(report, scanned.agent.as_ref())?;
         let url = ["url", "serverUrl", "httpUrl"].iter().find_map(|key| text_of(&found.server, key));
         let path = text_of(&found.server, "path").map(|path| path.trim_end_matches("/SKILL.md"));
@@ -313,7 +297,7 @@ impl Import<'_> {
     }
 
     fn finish(self) -> Result<RunInfo, ImportError> {
-        let mut report = self.out.into_inner().report;
+        let mut report = self.out.into_inner();
         if !self.analyzed {
             report.info.complete = false;
         }
@@ -327,13 +311,13 @@ impl Import<'_> {
 
 impl Scanned {
     /// An issue of mcp-scan up to 0.4.
-    fn issue(&self, out: &mut Out<'_>, issue: &Issue) -> Result<(), ImportError> {
+    fn issue(&self, out: &mut Report<'_>, issue: &Issue) -> Result<(), ImportError> {
         let code = text::one_line(&issue.code, 60);
         let meaning = match mapping::of_code(&code) {
             Code::Ignored => return Ok(()),
             Code::Trouble => {
                 let said = format!("{code}: {}", text::one_line(&issue.message, 900));
-                return out.report.gap("tool-error", &self.path, &said);
+                return out.gap("tool-error", &self.path, &said);
             }
             Code::Finding(meaning) => meaning,
         };
@@ -357,15 +341,15 @@ impl Scanned {
                 let parts = [named.server.asset.key.as_str(), kind, name];
                 let place =
                     if name.is_empty() { named.server.asset.key.clone() } else { named.server.place(kind, name) };
-                out.finding(said.finding(named.server.asset.clone(), &parts, vec![place], evidence))
+                out.finding_once(said.finding(named.server.asset.clone(), &parts, vec![place], evidence))
             }
             // A toxic flow goes over several servers: it is the client's.
             None => {
                 let key = text::truncate(&text::normalize_uri(&self.path, None), 512);
                 let own = self.agent.clone().unwrap_or(AssetRef { kind: AssetKind::Agent, key });
-                let subject = out.report.hint().cloned().unwrap_or_else(|| own.clone());
+                let subject = out.hint().cloned().unwrap_or_else(|| own.clone());
                 let tools = flow(self, &issue.extra_data);
-                out.finding(said.finding(subject, &[own.key.as_str(), "flow"], tools, evidence))
+                out.finding_once(said.finding(subject, &[own.key.as_str(), "flow"], tools, evidence))
             }
         }
     }
@@ -423,7 +407,7 @@ impl Said<'_> {
 
 /// A path of agent-scan from 0.6, which gives risk indexes and no codes.
 struct Risks<'r, 'a> {
-    out: &'r RefCell<Out<'a>>,
+    out: &'r RefCell<Report<'a>>,
     agent: Option<AssetRef>,
     path: String,
     known: bool,
@@ -472,7 +456,7 @@ impl Members for Risks<'_, '_> {
             }
             "error" => {
                 if let Some(error) = value.record::<Option<Trouble>>()? {
-                    let report = &mut self.out.borrow_mut().report;
+                    let report = &mut *self.out.borrow_mut();
                     report.info.complete = false;
                     error.tell(report, &self.path)?;
                 }
@@ -493,8 +477,7 @@ impl Risks<'_, '_> {
     }
 
     fn risk(&self, risk: &Risk, is_skill: bool) -> Result<(), ImportError> {
-        let out = &mut *self.out.borrow_mut();
-        let report = &mut out.report;
+        let report = &mut *self.out.borrow_mut();
         let name = risk.name.as_deref().unwrap_or_default();
         let asset = if is_skill { mcp::skill(name) } else { mcp::server(name) };
         let Some(asset) = asset else { return Err(malformed("a server or skill needs a “name”")) };
@@ -542,7 +525,7 @@ impl Risks<'_, '_> {
             // Severities are in the order of their gravity, worst first.
             let severity = mapping::score_severity(score).max(meaning.severity);
             let said = Said { code: &name, meaning, severity, text: &said };
-            out.finding(said.finding(server.asset.clone(), &[server.asset.key.as_str()], places, evidence))?;
+            report.finding_once(said.finding(server.asset.clone(), &[server.asset.key.as_str()], places, evidence))?;
         }
         Ok(())
     }

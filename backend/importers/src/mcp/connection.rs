@@ -58,9 +58,34 @@ const RUNNERS: &[(&str, &[&str], Registry)] = &[
 /// Flags whose value names the package.
 const PACKAGE_FLAGS: &[&str] = &["--from", "--package", "-p", "--spec"];
 
-/// Flags of the container runners that stand alone; every other one that has no `=` takes the next word.
-const LONE_FLAGS: &[&str] =
-    &["-i", "-t", "-it", "-d", "--rm", "--init", "--interactive", "--tty", "--detach", "--privileged", "--read-only"];
+/// Flags of the runners that stand alone. Every other one that has no `=` takes the next word: that one may be a secret, and is
+/// never taken for the package.
+const LONE_FLAGS: &[&str] = &[
+    "-y",
+    "--yes",
+    "-q",
+    "--quiet",
+    "--silent",
+    "--no-install",
+    "--prefer-offline",
+    "--prefer-online",
+    "--ignore-existing",
+    "--isolated",
+    "--no-cache",
+    "--refresh",
+    "--offline",
+    "-i",
+    "-t",
+    "-it",
+    "-d",
+    "--rm",
+    "--init",
+    "--interactive",
+    "--tty",
+    "--detach",
+    "--privileged",
+    "--read-only",
+];
 
 impl<'a> Connection<'a> {
     /// Reads an entry as Claude, Cursor, Windsurf, VS Code, Gemini and opencode write it; what is missing stays empty.
@@ -117,10 +142,15 @@ impl<'a> Connection<'a> {
         self.program.is_empty() && self.url.is_none()
     }
 
+    /// Whether the client does not start or reach it.
+    pub(crate) const fn is_disabled(&self) -> bool {
+        self.disabled
+    }
+
     /// What may be stored: no arguments and no values.
     pub(crate) fn attributes(&self) -> Evidence {
         let names = |pairs: &[(&str, &str)]| {
-            let mut names: Vec<_> = pairs.iter().map(|(name, _)| text::one_line(name, 100)).collect();
+            let mut names: Vec<_> = pairs.iter().map(|(name, _)| text::one_line(&text::redact(name), 100)).collect();
             names.sort();
             names.truncate(50);
             Value::from(names)
@@ -154,8 +184,10 @@ fn pairs(value: Option<&Value>) -> Vec<(&str, &str)> {
 fn program(path: &str) -> String {
     let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
     let name = name.split_whitespace().next().unwrap_or_default().to_lowercase();
-    let bare = [".exe", ".cmd", ".bat"].iter().find_map(|extension| name.strip_suffix(extension));
-    bare.unwrap_or(&name).to_owned()
+    let bare = [".exe", ".cmd", ".bat"].iter().find_map(|extension| name.strip_suffix(extension)).unwrap_or(&name);
+    // Such as the variable before a program, `TOKEN=… node`.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+');
+    if bare.chars().all(plain) { text::redact(bare) } else { "(not a program)".to_owned() }
 }
 
 /// The package that a runner's arguments name.
@@ -173,7 +205,7 @@ fn package(program: &str, arguments: &[&str]) -> Option<Package> {
         if !word.starts_with('-') {
             break word;
         }
-        if matches!(registry, Registry::Oci) && !word.contains('=') && !LONE_FLAGS.contains(&word) {
+        if !word.contains('=') && !LONE_FLAGS.contains(&word) {
             rest.next();
         }
     };
@@ -190,7 +222,7 @@ fn package(program: &str, arguments: &[&str]) -> Option<Package> {
         Registry::PyPi => pypi(name),
         Registry::Oci => oci(name),
     }?;
-    Some(Package { purl, name: text::redact(name), pinned })
+    Some(Package { purl, name: name.to_owned(), pinned })
 }
 
 fn is_exact(version: &str) -> bool {

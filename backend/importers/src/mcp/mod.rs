@@ -236,7 +236,17 @@ pub(crate) fn definition_hash(definition: &Map<String, Value>) -> String {
     format!("sha256:{}", text::digest(&Value::Object(canonical).to_string()))
 }
 
-/// An address without user, password, query, fragment and a slash at its end; scheme and host in lower case. `None` when it has no host.
+/// Whether a part of a path is so long and mixed that it may be a key: some servers take the address for the password.
+pub(crate) fn is_random(part: &str) -> bool {
+    let is_mixed = |run: &str| {
+        let digits = run.bytes().filter(u8::is_ascii_digit).count();
+        run.len() >= 20 && digits >= 2 && run.len() - digits >= 4
+    };
+    let is_uuid = part.len() == 36 && part.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    is_uuid || part.split(|c: char| !c.is_ascii_alphanumeric()).any(is_mixed)
+}
+
+/// An address without user, password, query, fragment, keys in its path and a slash at its end; scheme and host in lower case. `None` when it has no host.
 pub(crate) fn address(url: &str) -> Option<String> {
     let url = url.trim();
     let (scheme, rest) = url.split_once("://")?;
@@ -247,7 +257,8 @@ pub(crate) fn address(url: &str) -> Option<String> {
     if host.is_empty() || scheme.is_empty() || !scheme.chars().all(plain) {
         return None;
     }
-    let path = text::redact(path.trim_end_matches('/'));
+    let path = path.trim_end_matches('/').split('/').map(|part| if is_random(part) { "…" } else { part });
+    let path = text::redact(&path.collect::<Vec<_>>().join("/"));
     Some(text::one_line(&format!("{}://{host}{path}", scheme.to_lowercase()), 400))
 }
 
@@ -277,6 +288,7 @@ mod tests {
     fn addresses_lose_what_is_secret_or_accidental() {
         for (url, expected) in [
             ("HTTPS://user:pass@MCP.Example.com/mcp/?token=x#y", Some("https://mcp.example.com/mcp")),
+            ("https://x/s/Zm9vYmFyMTIzNDU2Nzg5MGFi/mcp", Some("https://x/s/…/mcp")),
             ("http://localhost:8080", Some("http://localhost:8080")),
             ("not a url", None),
             ("http:///x", None),

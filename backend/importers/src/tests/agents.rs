@@ -188,3 +188,52 @@ fn manifests_are_searched_to_their_depth() {
     assert_eq!(related(&records, RelationKind::ProvidedBy)[0], ("notes/delete_note", "notes"));
     assert_eq!(gaps(&fixture("mcp_manifest", "error").1, "tool-error").len(), 1);
 }
+
+#[test]
+fn configurations_say_what_is_wrong_and_keep_their_secrets() {
+    let (_, records) = fixture("mcp_config", "many");
+    let all: Vec<_> = findings(&records)
+        .iter()
+        .map(|f| {
+            (f.asset.key.as_str(), f.rule.as_str(), f.evidence.get("what").and_then(Value::as_str).unwrap_or_default())
+        })
+        .collect();
+    assert_eq!(
+        all,
+        [
+            ("files", "unpinned-package", "pkg:npm/%40acme/server-files"),
+            ("files", "whole-disk", ""),
+            ("crm", "literal-secret", "argument: api-key"),
+            ("crm", "literal-secret", "argument: password in the address"),
+            ("crm", "auto-approve", ""),
+            ("mail", "literal-secret", "address: part of the path"),
+            ("mail", "literal-secret", "address: token"),
+            ("mail", "literal-secret", "header: X-API-Key"),
+            ("mail", "insecure-transport", ""),
+            ("setup", "literal-secret", "argument: key"),
+            ("setup", "literal-secret", "environment variable: PASSWORD"),
+            ("setup", "download-and-run", ""),
+        ]
+    );
+    assert_eq!(gaps(&records, "skipped")[0].subject, "empty");
+    assert_eq!(described(&records, "mail").attributes["url"], "http://mail.acme.example/s/…/mcp");
+    // The same servers with comments and trailing commas; the shape shows that they are VS Code's.
+    let (_, with_comments) = fixture("mcp_config", "many-jsonc");
+    assert_eq!(fingerprints(&records), fingerprints(&with_comments));
+    assert_eq!(keys(&with_comments, AssetKind::Agent), ["vscode"]);
+    // Not in findings, attributes, relations, gaps, errors.
+    for (name, bytes) in fixtures(format("mcp_config")) {
+        let given = format!("{:?}", read(format("mcp_config"), &bytes));
+        for secret in
+            ["hunter2", "Swordfish", "pa55", "sesame", "Opensesame", "Zm9vYmFy", "Plover", "xyzzy", "Frotz", "a1b2c3d4"]
+        {
+            assert!(!given.contains(secret), "{name}: {secret}");
+        }
+    }
+    let (_, records) = fixture("mcp_config", "settings");
+    assert_eq!((findings(&records)[0].asset.key.as_str(), findings(&records).len()), ("vscode", 1));
+    // One server in two projects is one server with one problem of each kind.
+    assert_eq!(findings(&fixture("mcp_config", "projects").1).len(), 2);
+    let (_, records) = fixture("mcp_config", "opencode");
+    assert_eq!(related(&records, RelationKind::DependsOn), [("opencode", "notes")]);
+}
