@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
 
+use crate::xml::{self, Element, Xml};
 use crate::{ImportError, Position, Source, text};
 
 /// The largest record, and the largest value that is passed over in one piece.
@@ -49,7 +50,7 @@ pub(crate) fn read_documents(
             return Err(json.unexpected(what));
         }
         while json.peek()?.is_some() {
-            each(Value(&mut json))?;
+            each(Value::Json(&mut json))?;
         }
         Ok(())
     };
@@ -62,27 +63,49 @@ pub(crate) trait Members {
 }
 
 /// The value of a member, to be taken in one of these ways.
-pub(crate) struct Value<'a, 's>(&'a mut Json<'s>);
+pub(crate) enum Value<'a, 's> {
+    Json(&'a mut Json<'s>),
+    /// An element of an XML document, see [`xml`].
+    Xml(&'a mut Xml<'s>, Element),
+    /// An attribute of one.
+    Known(serde_json::Value),
+}
 
 impl Value<'_, '_> {
     /// Whether it is an array.
     pub(crate) fn is_array(&mut self) -> Result<bool, ImportError> {
-        Ok(self.0.peek()? == Some(b'['))
+        Ok(match self {
+            Self::Json(json) => json.peek()? == Some(b'['),
+            Self::Xml(xml, element) => xml.is_array(element),
+            Self::Known(_) => false,
+        })
     }
 
     /// Whether it is an object.
     pub(crate) fn is_object(&mut self) -> Result<bool, ImportError> {
-        Ok(self.0.peek()? == Some(b'{'))
+        Ok(match self {
+            Self::Json(json) => json.peek()? == Some(b'{'),
+            Self::Xml(xml, element) => !xml.is_array(element),
+            Self::Known(_) => false,
+        })
     }
 
     /// Reads it as one record.
     pub(crate) fn record<T: DeserializeOwned>(self) -> Result<T, ImportError> {
-        self.0.record(|record| Ok(record))
+        match self {
+            Self::Json(json) => json.record(|record| Ok(record)),
+            Self::Xml(xml, element) => xml.record(element),
+            Self::Known(value) => xml::known(value),
+        }
     }
 
     /// Walks it as an object; `null` is an object without members.
     pub(crate) fn object<M: Members>(self, what: &'static str, members: &mut M) -> Result<(), ImportError> {
-        self.0.object(what, members)
+        match self {
+            Self::Json(json) => json.object(what, members),
+            Self::Xml(xml, element) => xml.object(element, members),
+            Self::Known(_) => Err(malformed(format!("expected {what}"))),
+        }
     }
 
     /// Walks it as an array of objects, each with the members that `each` makes for its index, given to `done` afterwards;
@@ -93,11 +116,19 @@ impl Value<'_, '_> {
         mut each: impl FnMut(usize) -> Result<M, ImportError>,
         mut done: impl FnMut(usize, M) -> Result<(), ImportError>,
     ) -> Result<usize, ImportError> {
-        self.0.array(what, |json, index| {
-            let mut members = each(index)?;
-            json.object("an object", &mut members)?;
-            done(index, members)
-        })
+        match self {
+            Self::Json(json) => json.array(what, |json, index| {
+                let mut members = each(index)?;
+                json.object("an object", &mut members)?;
+                done(index, members)
+            }),
+            Self::Xml(xml, _) => xml.array(|xml, element, index| {
+                let mut members = each(index)?;
+                xml.object(element, &mut members)?;
+                done(index, members)
+            }),
+            Self::Known(_) => Err(malformed(format!("expected {what}"))),
+        }
     }
 
     /// Reads an array record by record; `null` is an empty array. Returns how many there were.
@@ -106,17 +137,25 @@ impl Value<'_, '_> {
         what: &'static str,
         mut done: impl FnMut(usize, T) -> Result<(), ImportError>,
     ) -> Result<usize, ImportError> {
-        self.0.array(what, |json, index| json.record(|record| done(index, record)))
+        match self {
+            Self::Json(json) => json.array(what, |json, index| json.record(|record| done(index, record))),
+            Self::Xml(xml, _) => xml.array(|xml, element, index| done(index, xml.record(element)?)),
+            Self::Known(_) => Err(malformed(format!("expected {what}"))),
+        }
     }
 
     /// Passes over it, whatever it is and however large.
     pub(crate) fn skip(self) -> Result<(), ImportError> {
-        self.0.skip().map(|_| ())
+        self.count().map(drop)
     }
 
     /// Passes over it; how many elements it has, if it is an array.
     pub(crate) fn count(self) -> Result<usize, ImportError> {
-        self.0.skip()
+        match self {
+            Self::Json(json) => json.skip(),
+            Self::Xml(xml, _) => xml.skip(),
+            Self::Known(_) => Ok(0),
+        }
     }
 }
 
@@ -126,7 +165,7 @@ pub(crate) fn malformed(expected: impl Into<String>) -> ImportError {
 }
 
 /// A window on the document.
-struct Json<'s> {
+pub(crate) struct Json<'s> {
     source: Box<dyn Read + 's>,
     buffer: Vec<u8>,
     /// The next byte of `buffer` to look at.
@@ -259,7 +298,7 @@ impl<'s> Json<'s> {
             let key = self.record(|key: String| Ok(key))?;
             self.expect(b':', "“:”")?;
             self.path.push(Step::Key(text::truncate(&key, 60)));
-            members.member(&key, Value(self))?;
+            members.member(&key, Value::Json(self))?;
             self.path.pop();
             if !self.another(b'}')? {
                 return Ok(());
@@ -298,7 +337,7 @@ impl<'s> Json<'s> {
         struct Ignore;
         impl Members for Ignore {
             fn member(&mut self, _: &str, value: Value<'_, '_>) -> Result<(), ImportError> {
-                value.0.record(|IgnoredAny| Ok(()))
+                value.record::<IgnoredAny>().map(drop)
             }
         }
         match self.peek()? {

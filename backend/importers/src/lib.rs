@@ -7,6 +7,7 @@ mod bandit;
 mod category;
 mod code;
 pub mod container;
+mod cyclonedx;
 mod fickling;
 mod garak;
 #[cfg(any(test, feature = "generate"))]
@@ -32,6 +33,7 @@ pub mod stance;
 mod tests;
 mod text;
 mod unsafe_import;
+mod xml;
 
 pub use record::*;
 
@@ -169,6 +171,7 @@ static REGISTRY: &[&dyn Importer] = &[
     &picklescan::Picklescan,
     &fickling::Fickling,
     &promptfoo::Promptfoo,
+    &cyclonedx::CycloneDx,
     &stance::Stance,
 ];
 

@@ -1,6 +1,7 @@
 //! What every importer has to keep, whatever its format.
 
 mod agents;
+mod bom;
 mod formats;
 mod scanners;
 
@@ -246,6 +247,13 @@ const UNORDERED: &[&str] = &[
     "dependencies",
     "vulns",
     "items",
+    "components",
+    "services",
+    "vulnerabilities",
+    "affects",
+    "statements",
+    "packages",
+    "@graph",
 ];
 
 /// The same report with its records in another order, and for JSON also its members.

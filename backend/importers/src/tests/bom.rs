@@ -1,0 +1,126 @@
+//! What bills of materials, VEX documents and model cards mean.
+
+use stance_shared::{AssetKind, Severity};
+
+use super::*;
+
+fn assets(records: &[Record]) -> Vec<&AssetRecord> {
+    records.iter().filter_map(|record| if let Record::Asset(asset) = record { Some(asset) } else { None }).collect()
+}
+
+/// Relations as “from KIND to”, by key.
+fn relations(records: &[Record]) -> Vec<String> {
+    let of = |record: &Record| match record {
+        Record::Relation(r) => Some(format!("{} {} {}", r.from.key, r.kind, r.to.key)),
+        _ => None,
+    };
+    let mut all: Vec<_> = records.iter().filter_map(of).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn cyclonedx_gives_inventory_and_findings_in_both_encodings() {
+    let (info, records) = fixture("cyclonedx", "many");
+    assert_eq!((info.tool.as_str(), info.tool_version.as_str(), info.complete), ("acme-bom", "2.1.0", true));
+    assert_eq!(info.checks, ["provenance-known"]);
+    let named: Vec<_> =
+        assets(&records).iter().map(|a| (a.asset.kind, a.asset.key.as_str(), a.name.as_str())).collect();
+    for expected in [
+        (AssetKind::Application, "acme/support-portal", "acme/support-portal"),
+        (AssetKind::Model, "pkg:huggingface/acme/support-ft", "acme/support-ft"),
+        (AssetKind::Model, "pkg:huggingface/meta-llama/meta-llama-3-8b", "llama-3-8b"),
+        (AssetKind::Dataset, "support-tickets", "support-tickets"),
+        (AssetKind::Dataset, "https://data.acme.example/faq", "public-faq"),
+        (AssetKind::Application, "acme/search", "acme/search"),
+        (AssetKind::Application, "index", "index"),
+    ] {
+        assert!(named.contains(&expected), "{expected:?} in {named:?}");
+    }
+    assert_eq!(named.len(), 7, "a configuration is no data set: {named:?}");
+    assert_eq!(
+        relations(&records),
+        [
+            "acme/search DEPENDS_ON index",
+            "acme/support-portal DEPENDS_ON acme/search",
+            "acme/support-portal DEPENDS_ON support-tickets",
+            "acme/support-portal USES_MODEL pkg:huggingface/acme/support-ft",
+            "pkg:huggingface/acme/support-ft DERIVED_FROM pkg:huggingface/meta-llama/meta-llama-3-8b",
+            "pkg:huggingface/acme/support-ft TRAINED_ON https://data.acme.example/faq",
+            "pkg:huggingface/acme/support-ft TRAINED_ON support-tickets",
+        ]
+    );
+    let model = assets(&records).into_iter().find(|a| a.asset.key.ends_with("support-ft")).unwrap();
+    assert_eq!(
+        (&model.attributes["task"], &model.attributes["licenses"][0]),
+        (&"text-generation".into(), &"Apache-2.0".into())
+    );
+    let search = assets(&records).into_iter().find(|a| a.name == "acme/search").unwrap();
+    assert_eq!(
+        (&search.attributes["data"][0], &search.attributes["authenticated"]),
+        (&"PII (bi-directional)".into(), &false.into())
+    );
+
+    let all = findings(&records);
+    let [torch, yaml, model, linked] = all[..] else { panic!("{}", all.len()) };
+    assert_eq!((torch.severity, torch.score), (Severity::High, Some(7.5)), "CVSS 3.1 before 2");
+    assert_eq!(torch.rule, "CVE-2024-31580 pkg:pypi/torch");
+    for category in ["cwe@4:CWE-1395", "owasp-llm@2025:LLM03"] {
+        assert!(torch.categories.iter().any(|known| known == category), "{:?}", torch.categories);
+    }
+    assert!(torch.remediation.starts_with("Update torch to 2.2.0 or newer."), "{}", torch.remediation);
+    assert_eq!((yaml.rule.as_str(), yaml.severity), ("CVE-2020-14343 pkg:pypi/pyyaml", Severity::Critical));
+    let suppression = yaml.suppression.as_ref().unwrap();
+    assert_eq!(suppression.origin, "CycloneDX analysis.state not_affected");
+    assert_eq!(suppression.justification, "not_affected: code_not_reachable: Only safe_load is used.");
+    assert_eq!((model.asset.kind, model.severity, &model.suppression), (AssetKind::Model, Severity::Medium, &None));
+    assert_eq!(linked.rule, "CVE-2023-00001 pkg:pypi/jinja2");
+
+    // The same in XML, but for what only one of the two fixtures has.
+    let (xml_info, xml) = fixture("cyclonedx", "many-xml");
+    assert_eq!((xml_info.tool.as_str(), xml_info.checks.clone()), ("acme-bom", info.checks.clone()));
+    assert_eq!(relations(&xml), relations(&records));
+    let xml = findings(&xml);
+    for (one, other) in [(torch, xml[0]), (yaml, xml[1])] {
+        assert_eq!((one.fingerprint, one.severity, one.score), (other.fingerprint, other.severity, other.score));
+        assert_eq!((&one.suppression, &one.categories), (&other.suppression, &other.categories));
+    }
+    assert_eq!(xml[0].description, "Heap buffer overflow in the <runtime>.");
+    assert_eq!(xml[1].description, "Code runs while YAML is loaded – by its tags.");
+    assert_eq!(fingerprints(&fixture("cyclonedx", "vulnerabilities-first").1).len(), 2);
+}
+
+#[test]
+fn cyclonedx_that_is_not_valid_says_so_and_xml_has_no_entities_of_its_own() {
+    let (info, records) = fixture("cyclonedx", "invalid");
+    assert!(!info.complete, "without vulnerabilities it proves no absence");
+    let reasons: Vec<_> = gaps(&records, "not-valid").iter().map(|gap| gap.reason.as_str()).collect();
+    assert_eq!(reasons.len(), 3, "{reasons:?}");
+    assert!(reasons[0].contains("“sideways”; allowed are inbound"), "{reasons:?}");
+    let report = &fixtures(format("cyclonedx"))["malformed-xml-doctype"];
+    let error = read(format("cyclonedx"), report).unwrap_err().to_string();
+    assert!(error.contains("document type declaration is not accepted"), "{error}");
+    let unnamed = br#"{"bomFormat":"CycloneDX","vulnerabilities":[{"id":"CVE-1","affects":[{"ref":"x"}]}]}"#;
+    let error = read_with(format("cyclonedx"), &unnamed.as_slice(), &Hints::default()).unwrap_err();
+    assert!(matches!(error, ImportError::NeedsAsset(_)), "{error:?}");
+}
+
+#[test]
+fn xml_is_refused_where_it_stops_being_xml() {
+    let deep = format!("<bom xmlns='http://cyclonedx.org/schema/bom/1.6'>{}", "<a>".repeat(200));
+    for (text, says, line) in [
+        ("<html></html>", "expected the element “bom”, found “html”", 1),
+        ("<bom>\n<components><component></components></bom>", "not the expected XML", 2),
+        ("<bom>\n\n<components>&evil;</components></bom>", "the entity “evil” is not known", 3),
+        ("<?xml version='1.0' encoding='UTF-16'?><bom/>", "the encoding UTF-16 is not supported", 1),
+        ("<bom/>\n<bom/>", "goes on behind the end", 2),
+        (deep.as_str(), "nested deeper than 100 levels", 1),
+    ] {
+        match read(format("cyclonedx"), text.as_bytes()).unwrap_err() {
+            ImportError::Malformed { expected, position } => {
+                assert!(expected.contains(says) && position.line == Some(line), "{text}: {expected} {position:?}");
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+}
