@@ -144,7 +144,9 @@ async fn real_reports_give_their_counts_and_a_second_time_nothing() -> Result<()
             let mut command = stance.tool()?;
             command.arg("import").arg(reports.join(&file)).args(["--server", &stance.url, "--token", &token, "--json"]);
             // A hitlog is of the same run as its report: an asset of its own keeps the two apart here.
-            command.args(["--asset", &file]);
+            if file.contains("hitlog") {
+                command.args(["--asset", &file]);
+            }
             let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().await?;
             let report: Value = serde_json::from_slice(&output.stdout).with_context(|| {
                 format!(
@@ -171,19 +173,23 @@ async fn the_command_line_keeps_its_exit_codes() -> Result<()> {
     let client = stance.bootstrap("Acme", "owner@acme.test").await?.client;
     let token = client.token.clone().context("no token")?;
     let folder = tempfile::tempdir()?;
-    let good = folder.path().join("good.sarif");
+    let (good, nameless) = (folder.path().join("good.sarif"), folder.path().join("results.sarif"));
     let bad = folder.path().join("bad.sarif");
     std::fs::write(&good, sarif(&[("R1", "a.py", 1)]))?;
     std::fs::write(&bad, "not a report")?;
+    std::fs::copy(&good, &nameless)?;
     let run = async |arguments: &[&str]| -> Result<(Option<i32>, String)> {
         let output = stance.tool()?.arg("import").args(arguments).stdin(Stdio::null()).output().await?;
         Ok((output.status.code(), String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?))
     };
     let (good, bad) = (good.to_str().context("path")?, bad.to_str().context("path")?);
+    let nameless = nameless.to_str().context("path")?;
     let (code, text) = run(&[good, "--server", &stance.url, "--token", &token, "--asset", "portal"]).await?;
     assert_eq!(code, Some(0), "{text}");
-    let (code, text) = run(&[good, "--server", &stance.url, "--token", &token]).await?;
+    let (code, text) = run(&[nameless, "--server", &stance.url, "--token", &token]).await?;
     assert!(code == Some(1) && text.contains("Name the asset"), "a report that names no asset: {text}");
+    let (code, text) = run(&[good, "--json", "--server", &stance.url, "--token", &token]).await?;
+    assert!(code == Some(0) && text.contains("asset-from-filename"), "the file's name says which: {text}");
     let (code, text) = run(&[bad, "--server", &stance.url, "--token", &token]).await?;
     assert_eq!(code, Some(1), "{text}");
     let (code, text) = run(&[good, "--server", &stance.url, "--token", "stance_wrong"]).await?;

@@ -39,6 +39,8 @@ pub use record::*;
 
 use std::io::Read;
 
+use stance_shared::AssetKind;
+
 /// A report's bytes, which an importer may read more than once (SARIF may put its rules after its results).
 pub trait Source {
     /// Opens the report at its first byte, decompressed.
@@ -59,8 +61,102 @@ impl Source for &[u8] {
 pub struct Hints {
     /// The asset that the uploader named (`asset=KEY`); it wins over what the report says.
     pub asset: Option<AssetRef>,
-    /// The name of the uploaded file. It says nothing of the asset, but some files are told apart by it.
+    /// The name of the uploaded file: some files are told apart by it, and it may say what neither hint nor report does
+    /// ([`Hints::key_from_filename`]).
     pub filename: Option<String>,
+}
+
+/// Words of file names that name no asset, whatever else they say.
+const GENERIC: &[&str] = &[
+    "agent",
+    "ai",
+    "all",
+    "analysis",
+    "audit",
+    "bom",
+    "check",
+    "checks",
+    "ci",
+    "config",
+    "data",
+    "debug",
+    "document",
+    "download",
+    "eval",
+    "evals",
+    "export",
+    "file",
+    "final",
+    "finding",
+    "findings",
+    "full",
+    "hitlog",
+    "issue",
+    "issues",
+    "json",
+    "latest",
+    "log",
+    "logs",
+    "main",
+    "mcp",
+    "model",
+    "new",
+    "old",
+    "out",
+    "output",
+    "prod",
+    "report",
+    "reports",
+    "result",
+    "results",
+    "run",
+    "sample",
+    "sarif",
+    "sbom",
+    "scan",
+    "scanner",
+    "scans",
+    "security",
+    "settings",
+    "stdin",
+    "summary",
+    "temp",
+    "test",
+    "tests",
+    "tmp",
+    "tool",
+    "tools",
+    "upload",
+    "vex",
+    "vuln",
+    "vulns",
+    "vulnerabilities",
+];
+
+impl Hints {
+    /// An asset's key for a report that names none: the uploaded file's name without folders and without the extensions of
+    /// reports (`scans/portal.sarif.gz` is `portal`). None when that says nothing: `report.json`, `garak-2026-11-23.jsonl`.
+    #[must_use]
+    pub fn key_from_filename(&self) -> Option<String> {
+        let mut stem = self.filename.as_deref()?.rsplit(['/', '\\']).next()?;
+        while let Some((rest, extension)) = stem.rsplit_once('.') {
+            let known = [
+                "gz", "zip", "json", "jsonl", "ndjson", "sarif", "xml", "csv", "txt", "md", "yaml", "report", "hitlog",
+            ];
+            if !known.contains(&extension.to_ascii_lowercase().as_str()) {
+                break;
+            }
+            stem = rest;
+        }
+        let stem = text::one_line(stem, 200);
+        let says_something = stem.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|word| {
+            let is_tool = REGISTRY.iter().any(|importer| importer.format().split('-').any(|part| part == word));
+            // Dates, counters, run ids.
+            let is_number = word.chars().filter(char::is_ascii_digit).count() * 3 >= word.len();
+            !is_number && !is_tool && !GENERIC.contains(&word)
+        });
+        says_something.then_some(stem)
+    }
 }
 
 /// Takes the records one by one; returning an error stops the importer.
@@ -106,6 +202,7 @@ pub enum ImportError {
     #[error("the report ends too early: {expected}")]
     Truncated { expected: String, position: Position },
     /// The report does not say which asset it is about, and none was named with the upload. Says what the report does say.
+    /// The caller may know better ([`Hints::key_from_filename`]) and read it again with a hint.
     #[error("{0}. Name the asset with the upload, as asset=KIND:KEY, for example asset=MODEL:support-ft")]
     NeedsAsset(String),
     /// A limit was passed, named with its value.
@@ -140,6 +237,11 @@ pub trait Importer: Sync {
 
     /// Markdown for the uploader: how to make the report, what is taken over.
     fn help(&self) -> &'static str;
+
+    /// The kind of an asset that was named by its key alone.
+    fn asset_kind(&self) -> AssetKind {
+        AssetKind::Application
+    }
 
     /// Whether these first bytes (at most [`SNIFF_BYTES`], decompressed) are of this format.
     /// Exactly one importer says yes to a well-formed report.

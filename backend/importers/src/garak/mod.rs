@@ -41,6 +41,10 @@ impl Importer for Garak {
         include_str!("README.md")
     }
 
+    fn asset_kind(&self) -> AssetKind {
+        AssetKind::Model
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         let line = Outline::of(head);
         line.has("entry_type") || (line.has("probe") && line.has("detector") && line.has("generator"))

@@ -33,6 +33,10 @@ impl Importer for ModelScan {
         include_str!("README.md")
     }
 
+    fn asset_kind(&self) -> AssetKind {
+        AssetKind::Model
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         let outline = Outline::of(head);
         outline.has("summary.modelscan_version")

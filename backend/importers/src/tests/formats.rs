@@ -64,6 +64,29 @@ fn sarif_reads_what_stands_behind_its_results() {
 }
 
 #[test]
+fn a_file_name_may_name_the_asset() {
+    let key = |name: &str| Hints { asset: None, filename: Some(name.to_owned()) }.key_from_filename();
+    for (name, wanted) in [
+        ("/a/b/portal.sarif.json", "portal"),
+        ("C:\\scans\\support-bot.sarif.gz", "support-bot"),
+        ("weights.joblib.json", "weights.joblib"),
+        ("bandit_app.report.jsonl", "bandit_app"),
+    ] {
+        assert_eq!(key(name).as_deref(), Some(wanted));
+    }
+    for name in [
+        "report.json",
+        "-",
+        "",
+        "scan-results.sarif",
+        "garak.2026-11-23.1f3a9c0d.report.jsonl",
+        "modelscan_output (2).json",
+    ] {
+        assert_eq!(key(name), None, "{name}");
+    }
+}
+
+#[test]
 fn a_report_that_names_no_asset_asks_for_it() {
     for (importer, report, says) in [
         (

@@ -127,11 +127,3 @@ impl From<&ImportError> for ReportError {
         }
     }
 }
-
-/// The kind of an asset that an uploader names by its key alone and that is not in the inventory yet.
-pub(super) fn default_kind(importer: &dyn Importer) -> AssetKind {
-    match importer.format() {
-        "garak" | "garak-hitlog" | "modelscan" => AssetKind::Model,
-        _ => AssetKind::Application,
-    }
-}

@@ -1,7 +1,7 @@
 //! The job that imports a report. Runs until done or not at all, see the module's invariants.
 
 use super::{
-    domain::{ReportError, default_kind},
+    domain::ReportError,
     merge::{self, Merged},
     repo,
     source::Pieces,
@@ -14,7 +14,9 @@ use crate::{
     live::{self, Topic},
     scoring,
 };
-use stance_importers::{GapRecord, Hints, ImportError, Importer, RunInfo, SNIFF_BYTES, Source, container::Contained};
+use stance_importers::{
+    AssetRef, GapRecord, Hints, ImportError, Importer, RunInfo, SNIFF_BYTES, Source, container::Contained,
+};
 use stance_shared::{ReportId, ReportStatus};
 use std::{
     io::Read as _,
@@ -118,8 +120,22 @@ impl Import<'_> {
             Ok(detected) => detected,
             Err(broken) => return Ok(Err(broken)),
         };
-        let hints = Hints { asset: asset(&mut tx, task.asset_hint, importer).await?, filename: task.filename };
-        let parsed = match self.stage(&mut tx, importer, hints, report).await? {
+        let mut hints = Hints { asset: asset(&mut tx, task.asset_hint, importer).await?, filename: task.filename };
+        let report = Arc::new(report);
+        let mut staged = self.stage(&mut tx, importer, &hints, &report).await?;
+        if let (Err(ImportError::NeedsAsset(_)), Some(key)) = (&staged, hints.key_from_filename()) {
+            let reason = format!(
+                "The report names no asset; “{key}” is from the file's name. Name the asset with the upload to file it elsewhere."
+            );
+            let known = repo::asset_by_key(&mut tx, &key).await?;
+            hints.asset = known.or_else(|| Some(AssetRef { kind: importer.asset_kind(), key: key.clone() }));
+            staged = self.stage(&mut tx, importer, &hints, &report).await?;
+            if let Ok(Parsed { staged, .. }) = &mut staged {
+                staged.gaps.insert(0, GapRecord { class: "asset-from-filename".to_owned(), subject: key, reason });
+                staged.gap_count += 1;
+            }
+        }
+        let parsed = match staged {
             Ok(parsed) => parsed,
             Err(broken) => return Ok(Err(broken)),
         };
@@ -133,14 +149,16 @@ impl Import<'_> {
         &self,
         tx: &mut TenantTx,
         importer: &'static dyn Importer,
-        hints: Hints,
-        report: Contained<Pieces>,
+        hints: &Hints,
+        report: &Arc<Contained<Pieces>>,
     ) -> Result<Result<Parsed, ImportError>> {
+        sqlx::raw_sql("savepoint staging").execute(tx.conn()).await?;
         // Compiling a plan costs more than it saves here; the sorts and joins of a large merge fit into memory.
         sqlx::raw_sql("set local jit = off; set local work_mem = '64MB'").execute(tx.conn()).await?;
         sqlx::query(stage::CREATE).execute(tx.conn()).await?;
         let (sender, mut buffers) = mpsc::channel(BUFFERS);
         let clock = self.ctx.clock.clone();
+        let (hints, report) = (hints.clone(), report.clone());
         let parser = spawn_blocking(move || parse(importer, &hints, &report, Stager::new(sender, clock)));
         let mut copy = tx.conn().copy_in_raw(stage::COPY).await?;
         let mut ticks = tokio::time::interval(PROGRESS);
@@ -163,6 +181,7 @@ impl Import<'_> {
             }
             Err(broken) => {
                 copy.abort("the report is broken").await?;
+                sqlx::raw_sql("rollback to savepoint staging").execute(tx.conn()).await?;
                 Ok(Err(broken))
             }
         }
@@ -209,10 +228,7 @@ impl Import<'_> {
 }
 
 /// The report in what was sent, and its importer.
-fn detect(
-    pieces: Pieces,
-    requested: &str,
-) -> Result<(Contained<Pieces>, &'static dyn Importer), ImportError> {
+fn detect(pieces: Pieces, requested: &str) -> Result<(Contained<Pieces>, &'static dyn Importer), ImportError> {
     let report = Contained::new(pieces)?;
     let mut head = Vec::new();
     report.open()?.take(SNIFF_BYTES as u64).read_to_end(&mut head)?;
@@ -220,7 +236,12 @@ fn detect(
     Ok((report, importer))
 }
 
-fn parse(importer: &dyn Importer, hints: &Hints, report: &dyn Source, mut stager: Stager) -> Result<Parsed, ImportError> {
+fn parse(
+    importer: &dyn Importer,
+    hints: &Hints,
+    report: &dyn Source,
+    mut stager: Stager,
+) -> Result<Parsed, ImportError> {
     let info = importer.read(report, hints, &mut stager)?;
     for asset in &info.assessed {
         stager.asset(asset)?;
@@ -230,14 +251,10 @@ fn parse(importer: &dyn Importer, hints: &Hints, report: &dyn Source, mut stager
 }
 
 /// The asset that the uploader named: `KIND:key`, or a key that the inventory knows, or a new one of the tool's usual kind.
-async fn asset(
-    tx: &mut TenantTx,
-    hint: Option<String>,
-    importer: &dyn Importer,
-) -> Result<Option<stance_importers::AssetRef>> {
+async fn asset(tx: &mut TenantTx, hint: Option<String>, importer: &dyn Importer) -> Result<Option<AssetRef>> {
     let Some(hint) = hint else { return Ok(None) };
     if let Some(known) = repo::asset_by_key(tx, &hint).await? {
         return Ok(Some(known));
     }
-    inventory::parse_ref("asset", &hint, default_kind(importer)).map(Some)
+    inventory::parse_ref("asset", &hint, importer.asset_kind()).map(Some)
 }

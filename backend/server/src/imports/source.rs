@@ -37,7 +37,8 @@ impl Stored for Pieces {
     fn open_at(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
         // Every piece but the last is full.
         let next = i32::try_from(offset / PIECE as u64).map_err(io::Error::other)?;
-        let mut reader = PieceReader { pieces: self, next, piece: Vec::new(), at: 0, consumed: offset - offset % PIECE as u64 };
+        let mut reader =
+            PieceReader { pieces: self, next, piece: Vec::new(), at: 0, consumed: offset - offset % PIECE as u64 };
         reader.fetch()?;
         reader.at = reader.piece.len().min(usize::try_from(offset % PIECE as u64).map_err(io::Error::other)?);
         Ok(Box::new(reader))
