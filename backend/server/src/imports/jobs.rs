@@ -159,7 +159,7 @@ impl Import<'_> {
         let (sender, mut buffers) = mpsc::channel(BUFFERS);
         let clock = self.ctx.clock.clone();
         let (hints, report) = (hints.clone(), report.clone());
-        let parser = spawn_blocking(move || parse(importer, &hints, &report, Stager::new(sender, clock)));
+        let parser = spawn_blocking(move || parse(importer, &hints, &*report, Stager::new(sender, clock)));
         let mut copy = tx.conn().copy_in_raw(stage::COPY).await?;
         let mut ticks = tokio::time::interval(PROGRESS);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
