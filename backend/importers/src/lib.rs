@@ -3,6 +3,7 @@
 //! Pure: bytes in, records out. No database, no network, no clock. One folder per tool, one line in [`registry`].
 
 mod agent_scan;
+mod agentic_radar;
 mod bandit;
 mod category;
 mod code;
@@ -266,6 +267,7 @@ static REGISTRY: &[&dyn Importer] = &[
     &skill_scanner::SkillScanner,
     &mcp_manifest::McpManifest,
     &mcp_config::McpConfig,
+    &agentic_radar::AgenticRadar,
     &modelscan::ModelScan,
     &modelaudit::ModelAudit,
     &bandit::Bandit,

@@ -172,8 +172,10 @@ impl<'a> Connection<'a> {
     }
 }
 
+/// The texts of an array, or the words of a text.
 fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
-    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    let words = value.and_then(Value::as_str).into_iter().flat_map(str::split_whitespace);
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).chain(words)
 }
 
 fn pairs(value: Option<&Value>) -> Vec<(&str, &str)> {

@@ -262,6 +262,19 @@ pub(crate) fn address(url: &str) -> Option<String> {
     Some(text::one_line(&format!("{}://{host}{path}", scheme.to_lowercase()), 400))
 }
 
+/// Whether an address, as [`address`] gives it, stays on the machine.
+pub(crate) fn is_local(address: &str) -> bool {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or_default();
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    matches!(host, "localhost" | "::1" | "0.0.0.0" | "host.docker.internal")
+        || host.starts_with("127.")
+        || host.ends_with(".localhost")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

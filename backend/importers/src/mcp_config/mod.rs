@@ -260,8 +260,7 @@ fn problems(connection: &Connection<'_>, entry: &Map<String, Json>) -> Vec<(&'st
         found.push((&mapping::SECRET, format!("{}: {}", secret.place, secret.name), told));
     }
     if let Some(url) = connection.url.and_then(mcp::address) {
-        let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("ws://"));
-        if host.is_some_and(|rest| !is_local(rest)) {
+        if (url.starts_with("http://") || url.starts_with("ws://")) && !mcp::is_local(&url) {
             found.push((&mapping::TRANSPORT, String::new(), format!("It is reached at `{url}`.")));
         }
     }
@@ -293,19 +292,6 @@ fn problems(connection: &Connection<'_>, entry: &Map<String, Json>) -> Vec<(&'st
         found.push((&mapping::APPROVAL, String::new(), format!("“{member}” stands for all tools.")));
     }
     found
-}
-
-/// Whether an address stays on the machine.
-fn is_local(rest: &str) -> bool {
-    let host = rest.split('/').next().unwrap_or_default();
-    let host = if let Some(v6) = host.strip_prefix('[') {
-        v6.split(']').next().unwrap_or_default()
-    } else {
-        host.split(':').next().unwrap_or_default()
-    };
-    matches!(host, "localhost" | "::1" | "0.0.0.0" | "host.docker.internal")
-        || host.starts_with("127.")
-        || host.ends_with(".localhost")
 }
 
 /// The script that a shell is given.

@@ -237,3 +237,34 @@ fn configurations_say_what_is_wrong_and_keep_their_secrets() {
     let (_, records) = fixture("mcp_config", "opencode");
     assert_eq!(related(&records, RelationKind::DependsOn), [("opencode", "notes")]);
 }
+
+#[test]
+fn radar_graphs_become_agents_tools_and_models() {
+    let (info, records) = fixture("agentic_radar", "many");
+    assert_eq!(keys(&records, AssetKind::Application), ["support-desk"]);
+    assert_eq!(keys(&records, AssetKind::Agent), ["support-desk/Researcher", "support-desk/Router"]);
+    assert_eq!(keys(&records, AssetKind::Model), ["gpt-4o", "gpt-4o-mini"]);
+    assert_eq!(keys(&records, AssetKind::McpServer), ["files", "https://crm.acme.example/mcp"]);
+    assert_eq!(related(&records, RelationKind::DelegatesTo), [("support-desk/Router", "support-desk/Researcher")]);
+    assert!(related(&records, RelationKind::UsesModel).contains(&("support-desk/Router", "gpt-4o")));
+    // Only what an agent calls, not where the results go.
+    let calls = related(&records, RelationKind::MayCall);
+    assert!(calls.len() == 3 && calls.iter().all(|(agent, _)| *agent == "support-desk/Researcher"), "{calls:?}");
+    assert_eq!(described(&records, "files").attributes["package"], "pkg:npm/%40acme/server-files@1.0.0");
+    assert!(!serde_json::to_string(&records).unwrap().contains("hunter2"));
+    // Those of nodes are the same as those of tools.
+    let all: Vec<_> = findings(&records).iter().map(|f| (f.asset.key.as_str(), f.rule.as_str(), f.severity)).collect();
+    assert_eq!(
+        all,
+        [
+            ("support-desk/Researcher", "Misinformation", Severity::Low),
+            ("support-desk/WebSearch", "Indirect Prompt Injection", Severity::Medium),
+            ("support-desk/WebSearch", "Misinformation", Severity::Low),
+            ("support-desk/Interpreter", "Arbitrary Code Execution (ACE)", Severity::High),
+        ]
+    );
+    assert!(info.complete && !fixture("agentic_radar", "none").0.complete);
+    let (_, records) = fixture("agentic_radar", "workflow");
+    assert_eq!(related(&records, RelationKind::MayCall), [("calendar/Planner", "calendar/Calendar")]);
+    assert_eq!(related(&records, RelationKind::UsesModel), [("calendar/Planner", "calendar/OpenAI Model")]);
+}
