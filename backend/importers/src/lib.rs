@@ -13,6 +13,7 @@ mod fickling;
 mod garak;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
+mod grype;
 mod json;
 mod mcp;
 mod mcp_config;
@@ -22,6 +23,7 @@ mod modelaudit;
 mod modelscan;
 mod package;
 mod picklescan;
+mod pip_audit;
 mod promptfoo;
 mod record;
 mod report;
@@ -33,6 +35,7 @@ pub mod stance;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trivy;
 mod unsafe_import;
 mod xml;
 
@@ -272,6 +275,9 @@ static REGISTRY: &[&dyn Importer] = &[
     &modelaudit::ModelAudit,
     &bandit::Bandit,
     &semgrep::Semgrep,
+    &trivy::Trivy,
+    &grype::Grype,
+    &pip_audit::PipAudit,
     &picklescan::Picklescan,
     &fickling::Fickling,
     &promptfoo::Promptfoo,

@@ -230,6 +230,17 @@ pub(crate) fn fingerprint(asset: &AssetRef, package: &Package, advisory: &str) -
     Fingerprint::of((asset.kind.as_str(), &asset.key), &["vulnerable-package", package.as_str(), advisory])
 }
 
+/// A scanner's word; MEDIUM where it does not know (`UNKNOWN`, nothing, pip-audit).
+pub(crate) fn severity(word: &str) -> Severity {
+    match word.trim().to_lowercase().as_str() {
+        "critical" => Severity::Critical,
+        "high" | "important" => Severity::High,
+        "low" => Severity::Low,
+        "negligible" | "none" | "info" | "informational" => Severity::Info,
+        _ => Severity::Medium,
+    }
+}
+
 /// What a scanner says of one vulnerability of one package.
 pub(crate) struct Vulnerability<'a> {
     pub package: Package,

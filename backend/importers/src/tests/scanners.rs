@@ -175,3 +175,93 @@ fn bandit_and_semgrep_say_what_each_result_means() {
     assert_eq!(of("torch-load-without-weights-only").remediation, "https://acme.example/rules/torch-load");
     assert_eq!(gaps(&records, "partly-scanned")[0].subject, "partly.py");
 }
+
+#[test]
+fn scanners_of_packages_meet_in_one_finding() {
+    let of = |importer: &str| {
+        let (_, records) =
+            read_with(format(importer), &fixtures(format(importer))["many"].as_slice(), &named()).unwrap();
+        findings(&records).into_iter().cloned().collect::<Vec<_>>()
+    };
+    let (trivy, grype, pip) = (of("trivy"), of("grype"), of("pip_audit"));
+    let find = |all: &[FindingRecord], rule: &str| all.iter().find(|f| f.rule.starts_with(rule)).unwrap().fingerprint;
+    for rule in ["CVE-2026-2002 pkg:pypi/torch", "CVE-2026-4004 pkg:pypi/requests"] {
+        assert_eq!(find(&trivy, rule), find(&grype, rule), "{rule}");
+        assert_eq!(find(&trivy, rule), find(&pip, rule), "{rule}");
+    }
+    assert_eq!(find(&grype, "CVE-2026-3003 pkg:pypi/pyyaml"), find(&pip, "CVE-2026-3003 pkg:pypi/pyyaml"));
+    assert_eq!(find(&trivy, "CVE-2026-1001 pkg:deb/debian/libc6"), find(&grype, "CVE-2026-1001 pkg:deb/debian/libc6"));
+}
+
+#[test]
+fn trivy_says_what_each_result_means() {
+    use stance_shared::Severity;
+    let (info, records) = fixture("trivy", "many");
+    let all = findings(&records);
+    let of = |rule: &str| all.iter().find(|finding| finding.rule.starts_with(rule)).unwrap();
+    assert_eq!(
+        (info.tool_version.as_str(), of("CVE-2026-2002").asset.key.as_str(), all.len()),
+        ("0.69.1", "acme/support-bot:1.4", 7)
+    );
+    let torch = of("CVE-2026-2002");
+    assert_eq!(
+        (torch.severity, torch.score, torch.locations[0].uri.as_str()),
+        (Severity::Critical, Some(9.8), "app/requirements.txt")
+    );
+    assert_eq!(
+        torch.categories,
+        ["cwe@4:CWE-502", "cwe@4:CWE-1395", "owasp-llm@2025:LLM03", "atlas@5.6.0:AML.T0010.001"]
+    );
+    assert_eq!(
+        torch.remediation,
+        "Update torch from 2.0.0 to 2.6.0.\n\nhttps://avd.aquasec.com/nvd/ghsa-aaaa-bbbb-cccc"
+    );
+    // The distribution's severity is not overruled by another source's score; unknown is not harmless.
+    assert_eq!(
+        (of("CVE-2026-1001").severity, of("CVE-2026-1001").score, of("CVE-2026-1001").locations.len()),
+        (Severity::Low, None, 0)
+    );
+    assert_eq!(of("CVE-2026-3003").severity, Severity::Medium);
+    let suppression = of("CVE-2026-4004").suppression.as_ref().unwrap();
+    assert_eq!(suppression.origin, "Trivy not_affected (openvex.json)");
+    assert_eq!(
+        (of("AVD-DS-0002").severity, of("github-pat").locations[0].line, of("license AGPL").severity),
+        (Severity::High, Some(3), Severity::High)
+    );
+    // A cluster's resources are assets of their own.
+    let (info, records) = fixture("trivy", "many-cluster");
+    let keys: Vec<_> = info.assessed.iter().map(|asset| asset.key.as_str()).collect();
+    assert_eq!(keys, ["prod/ai/Deployment/support-bot", "prod/ai/Deployment/gateway"]);
+    assert!(!info.complete && gaps(&records, "tool-error")[0].subject == "vector-db");
+    let (_, legacy) = fixture("trivy", "many-legacy");
+    assert!(findings(&legacy).iter().any(|finding| finding.rule == "(NO ID) pkg:golang/github.com/acme/x"));
+    for unnamed in [r#"{"SchemaVersion":2,"ArtifactName":".","Results":[]}"#, "[]", "null"] {
+        let error = read_with(format("trivy"), &unnamed.as_bytes(), &Hints::default()).unwrap_err();
+        assert!(matches!(error, ImportError::NeedsAsset(_)), "{error}");
+    }
+}
+
+#[test]
+fn grype_says_what_each_match_means() {
+    use stance_shared::Severity;
+    let (info, records) = fixture("grype", "many");
+    let all = findings(&records);
+    let of = |rule: &str| all.iter().find(|finding| finding.rule.starts_with(rule)).unwrap();
+    assert_eq!(
+        (info.tool_version.as_str(), all[0].asset.key.as_str(), all.len()),
+        ("0.104.0", "acme/support-bot:1.4", 5)
+    );
+    let torch = of("CVE-2026-2002");
+    assert_eq!(
+        (torch.severity, torch.score, torch.evidence["knownExploited"].as_bool()),
+        (Severity::Critical, Some(9.3), Some(true))
+    );
+    assert_eq!(of("CVE-2026-1001").severity, Severity::Info);
+    let suppression = of("CVE-2026-4004").suppression.as_ref().unwrap();
+    assert_eq!(
+        (suppression.origin.as_str(), suppression.justification.as_str()),
+        ("Grype VEX not_affected", "vulnerable_code_not_present")
+    );
+    let (_, none) = fixture("grype", "none");
+    assert!(none.iter().any(|record| matches!(record, Record::Asset(asset) if asset.asset.key == "/srv/app")));
+}
