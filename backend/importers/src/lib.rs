@@ -21,6 +21,7 @@ mod mcp_manifest;
 mod mcp_scanner;
 mod modelaudit;
 mod modelscan;
+mod openvex;
 mod package;
 mod picklescan;
 mod pip_audit;
@@ -31,6 +32,7 @@ mod sarif;
 mod semgrep;
 mod skill_scanner;
 mod sniff;
+mod spdx;
 pub mod stance;
 #[cfg(test)]
 mod tests;
@@ -282,6 +284,8 @@ static REGISTRY: &[&dyn Importer] = &[
     &fickling::Fickling,
     &promptfoo::Promptfoo,
     &cyclonedx::CycloneDx,
+    &spdx::Spdx,
+    &openvex::OpenVex,
     &stance::Stance,
 ];
 

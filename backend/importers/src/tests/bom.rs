@@ -124,3 +124,71 @@ fn xml_is_refused_where_it_stops_being_xml() {
         }
     }
 }
+
+#[test]
+fn openvex_decides_on_the_findings_that_it_speaks_of() {
+    let (info, records) = fixture("openvex", "many");
+    assert_eq!((info.tool_version.as_str(), info.complete), ("vexctl 0.3.0", false));
+    assert_eq!(assets(&records)[0].asset.key, "pkg:oci/support-portal");
+    let all = findings(&records);
+    let [yaml, torch, pytorch, fixed, old] = all[..] else { panic!("{}", all.len()) };
+    let suppression = yaml.suppression.as_ref().unwrap();
+    assert_eq!(
+        (suppression.origin.as_str(), suppression.justification.as_str()),
+        ("OpenVEX status not_affected", "not_affected: vulnerable_code_not_in_execute_path: Only safe_load is used.")
+    );
+    assert_eq!((torch.rule.as_str(), &torch.suppression), ("CVE-2024-31580 pkg:pypi/torch", &None));
+    assert_eq!(
+        (torch.remediation.as_str(), pytorch.rule.as_str()),
+        ("Update torch to 2.2.0.", "CVE-2024-31580 pkg:conda/pytorch")
+    );
+    assert_eq!(fixed.suppression.as_ref().unwrap().justification, "fixed: the statement gives no reason");
+    assert_eq!((old.rule.as_str(), &old.suppression), ("CVE-2023-0001 pkg:npm/@acme/chat", &None));
+
+    // On the asset that a scanner's report is about, a statement meets the scanner's finding.
+    let with_asset = |importer: &str, name: &str| {
+        let report = &fixtures(format(importer))[name];
+        fingerprints(&read_with(format(importer), &report.as_slice(), &named()).unwrap().1)
+    };
+    let (bom, vex) = (with_asset("cyclonedx", "many"), with_asset("openvex", "many"));
+    assert_eq!(vex.iter().filter(|fingerprint| bom.contains(fingerprint)).count(), 2, "PyYAML's and torch's");
+    let error = read(format("openvex"), &fixtures(format("openvex"))["malformed"]).unwrap_err().to_string();
+    assert!(error.contains("“maybe” must be one of not_affected, affected"), "{error}");
+}
+
+#[test]
+fn spdx_2_gives_a_finding_for_each_advisory_in_both_encodings() {
+    let (info, records) = fixture("spdx", "many");
+    assert_eq!((info.tool.as_str(), info.tool_version.as_str(), info.complete), ("acme-bom", "2.1.0", true));
+    assert_eq!(info.assessed[0].key, "support-portal");
+    let rules: Vec<_> = findings(&records).iter().map(|finding| finding.rule.clone()).collect();
+    assert_eq!(
+        rules,
+        ["CVE-2024-31580 pkg:pypi/torch", "CVE-2020-14343 pkg:pypi/pyyaml", "GHSA-8Q59-Q68H-6HV4 pkg:pypi/pyyaml"]
+    );
+    assert!(findings(&records)[0].remediation.starts_with("https://git.acme.example/torch/"));
+    assert_eq!(gaps(&records, "not-identified").len(), 1);
+    let (info, tags) = fixture("spdx", "many-tags");
+    assert_eq!((info.tool.as_str(), findings(&tags).len()), ("acme-bom", 4));
+    assert_eq!(findings(&tags)[0].fingerprint, findings(&records)[0].fingerprint);
+    assert_eq!(findings(&fixture("spdx", "packages-first").1).len(), 3, "whatever stands first");
+}
+
+#[test]
+fn spdx_3_gives_models_data_sets_and_what_was_trained_on_what() {
+    let (info, records) = fixture("spdx", "many-graph");
+    assert!(info.checks.is_empty(), "of the base model nothing is known");
+    assert_eq!(
+        relations(&records),
+        [
+            "pkg:huggingface/acme/support-ft DERIVED_FROM llama-3-8b",
+            "pkg:huggingface/acme/support-ft TRAINED_ON support-tickets"
+        ]
+    );
+    let all = assets(&records);
+    assert_eq!(all.len(), 3);
+    assert_eq!(all[0].attributes["useSensitivePersonalInformation"], "yes");
+    assert!(!all[0].attributes.contains_key("autonomyType"), "nothing asserted is nothing said");
+    assert_eq!(all[2].attributes["confidentialityLevel"], "amber");
+    assert_eq!(gaps(&fixture("spdx", "security-graph").1, "not-taken").len(), 1);
+}
