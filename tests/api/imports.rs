@@ -195,6 +195,21 @@ async fn the_command_line_keeps_its_exit_codes() -> Result<()> {
     let (code, text) = run(&[good, "--server", &stance.url, "--token", "stance_wrong"]).await?;
     assert_eq!(code, Some(1), "{text}");
     assert!(!text.contains("stance_wrong"), "a token is never printed");
+    let folder = folder.path().to_str().context("path")?;
+    let pattern = format!("{folder}/*.sarif");
+    let (code, text) = run(&[&pattern, "--asset", "portal", "--server", &stance.url, "--token", &token]).await?;
+    assert!(code == Some(1) && text.matches("probe").count() == 2, "two of three by a pattern, as a table: {text}");
+    let (code, text) = run(&[&format!("{folder}/*.none"), "--dry-run"]).await?;
+    assert!(code == Some(2) && text.contains("no file matches"), "{text}");
+
+    // Without a server.
+    let (code, text) = run(&[good, "--dry-run"]).await?;
+    let records: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!((&records[0]["record"], &records[0]["rule"]), (&"finding".into(), &"R1".into()), "{text}");
+    assert_eq!(records.last().map(|run| run["format"].clone()), Some("sarif".into()), "{text}");
+    let (code, text) = run(&[bad, "--dry-run"]).await?;
+    assert!(code == Some(1) && text.contains("not recognized"), "{text}");
     let (code, text) = run(&["--no-such-flag"]).await?;
     assert_eq!(code, Some(2), "{text}");
     Ok(())

@@ -1,11 +1,12 @@
 //! `stance import`: uploads reports and waits until each is merged.
 
+use super::{dry_run, plain, print, say};
 use crate::app;
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::{
-    io::{IsTerminal as _, Write as _},
+    io::IsTerminal as _,
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
@@ -18,14 +19,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// `stance import`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ImportArgs {
-    /// Report files, plain or gzip; `-` is standard input.
+    /// Report files or patterns (`scans/**/*.sarif`), plain, gzip or zip; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    files: Vec<String>,
     #[arg(long, value_name = "URL", env = "STANCE_SERVER", default_value = "http://127.0.0.1:8080")]
     server: String,
     /// An API token that holds report:import and report:read.
-    #[arg(long, value_name = "TOKEN", env = "STANCE_TOKEN", hide_env_values = true)]
-    token: String,
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "STANCE_TOKEN",
+        hide_env_values = true,
+        required_unless_present = "dry_run"
+    )]
+    token: Option<String>,
     /// The format, where it should not be recognized by itself.
     #[arg(long, default_value = "auto")]
     format: String,
@@ -35,19 +42,37 @@ pub struct ImportArgs {
     /// Print one JSON object per file.
     #[arg(long)]
     json: bool,
+    /// Only read the reports, here and without a server, and print their records as lines of JSON.
+    #[arg(long)]
+    dry_run: bool,
 }
 
-/// Imports each file. Exit code 0: all are done; 1: the server refused one or it failed; 2: a file can not be read.
+/// Imports each file. Exit code 0: all are done; 1: a report was refused or is broken; 2: a file can not be read.
 pub async fn run(args: ImportArgs) -> ExitCode {
-    let mut code = 0;
-    for file in &args.files {
-        if file.as_os_str() != "-" && !file.is_file() {
-            say(&format!("{}: there is no such file", file.display()));
+    let files = match expand(&args.files) {
+        Ok(files) => files,
+        Err(reason) => {
+            say(&reason);
             return ExitCode::from(2);
         }
+    };
+    let names: Vec<String> = files.iter().map(|file| plain(&file.display().to_string())).collect();
+    if args.dry_run {
+        let (format, asset) = (args.format.clone(), args.asset.clone());
+        let read = move || files.iter().map(|file| dry_run::read(file, &format, asset.as_deref())).fold(0, u8::max);
+        return tokio::task::spawn_blocking(read).await.map_or(ExitCode::FAILURE, ExitCode::from);
     }
-    for file in &args.files {
-        let name = file.display().to_string();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default().max(4);
+    if !args.json {
+        print(&format!(
+            "{:width$}  {:24} {}",
+            "FILE",
+            "TOOL",
+            COUNTS.map(|count| format!("{count:>9}").to_uppercase()).join(" ")
+        ));
+    }
+    let mut code = 0;
+    for (file, name) in files.iter().zip(&names) {
         match import(&args, file).await {
             Ok(report) => {
                 let failed = report["status"] != "DONE";
@@ -57,7 +82,7 @@ pub async fn run(args: ImportArgs) -> ExitCode {
                 } else if failed {
                     say(&format!("{name}: {}", reason(&report)));
                 } else {
-                    print(&format!("{name}: {}", summary(&report)));
+                    print(&format!("{name:width$}  {}", row(&report)));
                 }
             }
             Err(error) => {
@@ -69,8 +94,31 @@ pub async fn run(args: ImportArgs) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// The files that were named, patterns resolved in the order of names. An error for what names no file.
+fn expand(named: &[String]) -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    for name in named {
+        let path = PathBuf::from(name);
+        if name == "-" || path.is_file() {
+            files.push(path);
+            continue;
+        }
+        if !name.contains(['*', '?', '[']) {
+            return Err(format!("{}: there is no such file", plain(name)));
+        }
+        let matches = glob::glob(name).map_err(|error| format!("{}: {error}", plain(name)))?;
+        let before = files.len();
+        files.extend(matches.filter_map(Result::ok).filter(|path| path.is_file()));
+        if files.len() == before {
+            return Err(format!("{}: no file matches", plain(name)));
+        }
+    }
+    Ok(files)
+}
+
 async fn import(args: &ImportArgs, file: &Path) -> anyhow::Result<Value> {
     let client = app::http_client()?;
+    let token = args.token.as_deref().unwrap_or_default();
     let server = args.server.trim_end_matches('/');
     let bar = bar(args);
     let mut query = vec![("format", args.format.clone())];
@@ -84,13 +132,13 @@ async fn import(args: &ImportArgs, file: &Path) -> anyhow::Result<Value> {
         (reqwest::Body::wrap_stream(ReaderStream::with_capacity(opened, 256 * 1024)), Some(size))
     };
     bar.set_message("uploading");
-    let mut request = client.post(format!("{server}/api/v1/reports")).query(&query).bearer_auth(&args.token).body(body);
+    let mut request = client.post(format!("{server}/api/v1/reports")).query(&query).bearer_auth(token).body(body);
     if let Some(size) = size {
         request = request.header(reqwest::header::CONTENT_LENGTH, size);
     }
     let accepted = answer(request.send().await.with_context(|| format!("can not reach {server}"))?).await?;
     let id = accepted["reportId"].as_str().context("the server's answer has no reportId")?.to_owned();
-    let report = wait(args, &client, &format!("{server}/api/v1/reports/{id}"), &bar).await;
+    let report = wait(token, &client, &format!("{server}/api/v1/reports/{id}"), &bar).await;
     bar.finish_and_clear();
     let mut report = report?;
     // The contract's members and no others, but for what went wrong.
@@ -103,10 +151,10 @@ async fn import(args: &ImportArgs, file: &Path) -> anyhow::Result<Value> {
     Ok(result)
 }
 
-async fn wait(args: &ImportArgs, client: &reqwest::Client, url: &str, bar: &ProgressBar) -> anyhow::Result<Value> {
+async fn wait(token: &str, client: &reqwest::Client, url: &str, bar: &ProgressBar) -> anyhow::Result<Value> {
     let (mut pause, mut answered) = (Duration::from_millis(50), Instant::now());
     loop {
-        match client.get(url).bearer_auth(&args.token).timeout(Duration::from_secs(20)).send().await {
+        match client.get(url).bearer_auth(token).timeout(Duration::from_secs(20)).send().await {
             // A server that restarts goes on with the import.
             Err(error) if answered.elapsed() > PATIENCE => return Err(error).context("the server went away"),
             Err(_) => {}
@@ -151,14 +199,15 @@ fn bar(args: &ImportArgs) -> ProgressBar {
     bar
 }
 
-fn summary(report: &Value) -> String {
-    let counts = ["new", "updated", "reopened", "resolved", "unchanged"]
-        .map(|count| format!("{} {count}", report["counts"][count].as_i64().unwrap_or_default()))
-        .join(", ");
+/// What an import changed, in the order of the table.
+const COUNTS: [&str; 6] = ["new", "updated", "reopened", "resolved", "unchanged", "gaps"];
+
+fn row(report: &Value) -> String {
     let text = |member: &str| plain(report[member].as_str().unwrap_or_default());
+    let tool: String = format!("{} {}", text("tool"), text("toolVersion")).chars().take(24).collect();
     let gaps = report["gaps"].as_array().map_or(0, Vec::len);
-    let gaps = if gaps > 0 { format!("; {gaps} gaps") } else { String::new() };
-    format!("{} {}: {counts}{gaps}", text("tool"), text("toolVersion"))
+    let counts = COUNTS.map(|count| report["counts"][count].as_u64().unwrap_or(gaps as u64));
+    format!("{tool:24} {}", counts.map(|count| format!("{count:>9}")).join(" "))
 }
 
 fn reason(report: &Value) -> String {
@@ -170,18 +219,4 @@ fn reason(report: &Value) -> String {
         .join(", ");
     let message = plain(error["message"].as_str().unwrap_or("the import failed"));
     if place.is_empty() { message } else { format!("{message} ({place})") }
-}
-
-/// Text of a report without control characters: a terminal would obey them.
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
-}
-
-fn print(line: &str) {
-    // Whoever closed the pipe wants no more.
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
-}
-
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -1,3 +1,20 @@
 //! Commands that talk to a server over its API, as anybody else would.
 
+use std::io::Write as _;
+
+mod dry_run;
 pub mod import;
+
+/// Text of a report without control characters: a terminal would obey them.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+fn print(line: &str) {
+    // Whoever closed the pipe wants no more.
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}

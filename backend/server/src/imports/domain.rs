@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use stance_importers::{ImportError, Importer, Position};
-use stance_shared::{AssetKind, ReportId, ReportStatus};
+use stance_importers::{ImportError, Position};
+use stance_shared::{ReportId, ReportStatus};
 
 /// Limits of uploads.
 #[derive(Clone, Copy, Debug)]
