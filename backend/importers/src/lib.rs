@@ -14,6 +14,7 @@ mod garak;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
 mod grype;
+mod huggingface;
 mod json;
 mod mcp;
 mod mcp_config;
@@ -285,6 +286,7 @@ static REGISTRY: &[&dyn Importer] = &[
     &promptfoo::Promptfoo,
     &cyclonedx::CycloneDx,
     &spdx::Spdx,
+    &huggingface::HuggingFace,
     &openvex::OpenVex,
     &stance::Stance,
 ];

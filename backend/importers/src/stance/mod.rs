@@ -1,9 +1,11 @@
-//! Stance's own JSON, for tools that have no importer. The format: `README.md` and [`SCHEMA`].
+//! Stance's own JSON and CSV, for tools that have no importer. The format: `README.md` and [`SCHEMA`].
 
+mod csv;
 mod model;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::io::Read as _;
 
 use serde::Deserialize;
 use stance_shared::Layer;
@@ -36,7 +38,7 @@ impl Importer for Stance {
     }
 
     fn title(&self) -> &'static str {
-        "Stance findings JSON"
+        "Stance findings (JSON, CSV)"
     }
 
     fn help(&self) -> &'static str {
@@ -44,20 +46,20 @@ impl Importer for Stance {
     }
 
     fn sniff(&self, head: &[u8]) -> bool {
-        Outline::of(head).has("stance")
+        let outline = Outline::of(head);
+        if outline.is_json { outline.has("stance") } else { csv::is(head) }
     }
 
     fn read(&self, source: &dyn Source, hints: &Hints, sink: &mut dyn Sink) -> Result<RunInfo, ImportError> {
         const WHAT: &str = "an object with “stance”, “tool” and “findings”";
+        let mut head = Vec::new();
+        source.open()?.take(crate::SNIFF_BYTES as u64).read_to_end(&mut head)?;
+        if csv::is(&head) {
+            return csv::read(source, hints, sink);
+        }
         let mut import = Import {
             hints,
-            state: RefCell::new(State {
-                sink,
-                info: RunInfo { complete: true, ..RunInfo::default() },
-                findings: 0,
-                assessed: BTreeSet::new(),
-                says_layers: false,
-            }),
+            state: RefCell::new(State::new(sink)),
             has_version: false,
             tool: None,
             deferred: false,
@@ -208,7 +210,12 @@ impl Members for Import<'_> {
     }
 }
 
-impl State<'_> {
+impl<'a> State<'a> {
+    fn new(sink: &'a mut dyn Sink) -> Self {
+        let info = RunInfo { complete: true, ..RunInfo::default() };
+        Self { sink, info, findings: 0, assessed: BTreeSet::new(), says_layers: false }
+    }
+
     fn assess(&mut self, asset: AssetRef) -> Result<(), ImportError> {
         if self.assessed.contains(&asset) {
             return Ok(());
@@ -233,8 +240,11 @@ impl State<'_> {
 
 impl Import<'_> {
     fn finish(self) -> Result<RunInfo, ImportError> {
-        let mut state = self.state.into_inner();
-        if let Some(asset) = &self.hints.asset {
+        Self::ended(self.state.into_inner(), self.hints)
+    }
+
+    fn ended(mut state: State<'_>, hints: &Hints) -> Result<RunInfo, ImportError> {
+        if let Some(asset) = &hints.asset {
             state.assess(asset.clone())?;
         }
         if state.findings == 0 {

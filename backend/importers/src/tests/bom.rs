@@ -192,3 +192,86 @@ fn spdx_3_gives_models_data_sets_and_what_was_trained_on_what() {
     assert_eq!(all[2].attributes["confidentialityLevel"], "amber");
     assert_eq!(gaps(&fixture("spdx", "security-graph").1, "not-taken").len(), 1);
 }
+
+#[test]
+fn cards_and_configurations_give_lineage_and_what_is_wrong_with_them() {
+    let (info, records) = fixture("huggingface", "many");
+    assert_eq!(info.checks, ["provenance-known"]);
+    assert_eq!(
+        relations(&records),
+        [
+            "support-ft DERIVED_FROM pkg:huggingface/meta-llama/meta-llama-3-8b",
+            "support-ft TRAINED_ON https://huggingface.co/datasets/acme/faq",
+            "support-ft TRAINED_ON https://huggingface.co/datasets/acme/support-tickets",
+        ]
+    );
+    let model = assets(&records)[0];
+    assert_eq!(
+        (&model.attributes["license"], &model.attributes["performance"][0]),
+        (&"apache-2.0".into(), &"accuracy 0.91 on tickets".into())
+    );
+    assert_eq!((findings(&records)[0].rule.as_str(), gaps(&records, "not-valid").len()), ("custom-code", 1));
+    let (_, one) = fixture("huggingface", "one");
+    assert_eq!(findings(&one)[0].title, "The card does not say what it was trained on or derived from");
+    let (info, dataset) = fixture("huggingface", "dataset");
+    assert_eq!((info.assessed[0].kind, findings(&dataset).len()), (AssetKind::Dataset, 0));
+
+    let config = &fixtures(format("huggingface"))["code-config"];
+    let error = read_with(format("huggingface"), &config.as_slice(), &Hints::default()).unwrap_err();
+    assert!(matches!(error, ImportError::NeedsAsset(_)), "{error:?}");
+    let (_, records) = read_with(format("huggingface"), &config.as_slice(), &named()).unwrap();
+    let said: Vec<_> = findings(&records).iter().map(|f| (f.rule.as_str(), f.severity, f.title.as_str())).collect();
+    assert_eq!(
+        said,
+        [
+            ("custom-code", Severity::Medium, "The model runs code from its repository"),
+            ("custom-code-elsewhere", Severity::High, "The model runs code from the repository other/tok"),
+            ("custom-code-elsewhere", Severity::High, "The model runs code from the repository third/proc"),
+        ]
+    );
+    let (_, card) =
+        read_with(format("huggingface"), &fixtures(format("huggingface"))["many"].as_slice(), &named()).unwrap();
+    assert_eq!(findings(&card)[0].fingerprint, findings(&records)[0].fingerprint, "card and configuration meet");
+
+    let place = |name: &str| match read(format("huggingface"), &fixtures(format("huggingface"))[name]).unwrap_err() {
+        ImportError::Malformed { position, .. } | ImportError::Truncated { position, .. } => position.line.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert!((3..=5).contains(&place("malformed")), "{}", place("malformed"));
+    // Aliases of aliases do not grow beyond measure.
+    let bomb: String =
+        (1..20).map(|i| format!("a{i}: &a{i} [*a{0},*a{0},*a{0},*a{0},*a{0},*a{0},*a{0},*a{0}]\n", i - 1)).collect();
+    let bomb = format!("---\na0: &a0 x\n{bomb}---\n");
+    assert!(matches!(read(format("huggingface"), bomb.as_bytes()), Err(ImportError::Malformed { .. })));
+    let (_, plain) = read(format("huggingface"), b"# tiny model\n\nNo metadata here.\n").unwrap();
+    assert_eq!(findings(&plain).len(), 1, "a card without metadata says nothing");
+}
+
+#[test]
+fn stance_csv_is_as_strict_as_stance_json() {
+    let (info, records) = fixture("stance", "many-csv");
+    assert_eq!((info.tool.as_str(), info.complete, info.assessed.len()), ("acme-review", true, 2));
+    let all = findings(&records);
+    assert_eq!((all[0].score, all[0].locations[0].line, all[0].categories.len()), (Some(7.5), Some(14), 2));
+    assert_eq!(all[0].description, "Says \"yes\", always.\nTo everybody.");
+    assert_eq!((all[1].count, all[1].suppression.as_ref().unwrap().justification.as_str()), (2, "known to its owner"));
+    assert_ne!(all[2].fingerprint, all[3].fingerprint);
+    let error = |text: &str| read(format("stance"), text.as_bytes()).unwrap_err().to_string();
+    for (text, says) in [
+        ("rule,title,severity,wat\n", "line 1: unknown column “wat”; allowed are asset_kind"),
+        ("rule,title,severity,rule\n", "“rule” stands there twice"),
+        ("rule,title,severity\nr,t,LOW\n", "line 2: asset: is required"),
+        (
+            "rule,title,severity,asset_kind,asset_key\nr,t,SEVERE,AGENT,a\n",
+            "line 2: severity: Severity must be one of CRITICAL",
+        ),
+        ("rule,title,severity,asset_kind,asset_key\nr,t,LOW,AGENT,\n", "line 2: asset_key: must not be empty"),
+        ("rule,title,severity,asset_kind,asset_key\nr,t,LOW,AGENT,a,b\nr,t,LOW,AGENT,a\n", "has 6 fields instead of 5"),
+        (
+            "tool,rule,title,severity,asset_kind,asset_key\na,r,t,LOW,AGENT,a\nb,r,t,LOW,AGENT,a\n",
+            "line 3: tool: must be the same",
+        ),
+    ] {
+        assert!(error(text).contains(says), "{}", error(text));
+    }
+}
