@@ -8,6 +8,11 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo xtask dist && cp target/dist/stance /stance
 
+# For pipelines, which need a shell: docker build --target ci
+FROM debian:bookworm-slim AS ci
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
+COPY --from=build /stance /usr/local/bin/stance
+
 # No shell and no package manager, certificate authorities, and an unprivileged user.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /stance /usr/local/bin/stance

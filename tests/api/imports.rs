@@ -202,6 +202,24 @@ async fn the_command_line_keeps_its_exit_codes() -> Result<()> {
     let (code, text) = run(&[&format!("{folder}/*.none"), "--dry-run"]).await?;
     assert!(code == Some(2) && text.contains("no file matches"), "{text}");
 
+    // The gate, with the risk of what was imported a moment ago.
+    let gate = async |arguments: &[&str]| -> Result<(Option<i32>, String)> {
+        let mut command = stance.tool()?;
+        command.args(["gate", "--server", &stance.url, "--token", &token]).args(arguments).stdin(Stdio::null());
+        let output = command.output().await?;
+        Ok((output.status.code(), String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?))
+    };
+    let (code, text) = gate(&["--asset", "portal", "--max-risk", "0", "--fail-on", "info"]).await?;
+    assert!(
+        code == Some(1) && text.contains("is above 0") && text.contains("1 open finding of severity INFO"),
+        "{text}"
+    );
+    let (code, text) = gate(&["--asset", "portal", "--max-risk", "100", "--fail-on", "critical"]).await?;
+    assert!(code == Some(0) && text.starts_with("portal passes: risk "), "{text}");
+    let (code, text) = gate(&["--asset", "nothing", "--max-risk", "50"]).await?;
+    assert!(code == Some(2) && text.contains("no asset"), "{text}");
+    assert_eq!(gate(&["--asset", "portal"]).await?.0, Some(2), "a gate without a limit lets everything pass");
+
     // Without a server.
     let (code, text) = run(&[good, "--dry-run"]).await?;
     let records: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();

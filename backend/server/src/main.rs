@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use stance::{
     api, app, audit,
-    cli::import::{self, ImportArgs},
+    cli::{gate, import},
     demo,
     identity::entry::{self, NewOrganization},
     kernel::{
@@ -37,7 +37,9 @@ enum Command {
     /// Lay down the database or bring it up to date, and end. Servers and workers do so themselves when they start.
     Migrate(DatabaseArgs),
     /// Upload reports to a server and wait until they are merged.
-    Import(ImportArgs),
+    Import(import::ImportArgs),
+    /// Fail when an asset is riskier than agreed, or has open findings that are too severe: for CI pipelines.
+    Gate(gate::GateArgs),
     /// What only the operator may do.
     #[command(subcommand)]
     Admin(Admin),
@@ -138,6 +140,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             result?;
         }
         Command::Import(args) => return Ok(import::run(args).await),
+        Command::Gate(args) => return Ok(gate::run(args).await),
         Command::Admin(Admin::Bootstrap { database, organization, email, name, json, .. }) => {
             let mut password = String::new();
             BufReader::new(std::io::stdin().take(4096)).read_line(&mut password)?;

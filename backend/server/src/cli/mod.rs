@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 mod dry_run;
+pub mod gate;
 pub mod import;
 
 /// Text of a report without control characters: a terminal would obey them.

@@ -126,6 +126,8 @@ pub struct Filter {
     pub tag: Option<String>,
     pub owner: Option<String>,
     pub no_owner: bool,
+    /// Exact.
+    pub external_key: Option<String>,
     /// Anywhere in name or key, whatever its case.
     pub search: Option<String>,
 }

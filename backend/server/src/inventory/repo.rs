@@ -169,6 +169,9 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     if filter.no_owner {
         query.push(" and owner is null");
     }
+    if let Some(key) = &filter.external_key {
+        query.push(" and external_key = ").push_bind(key.clone());
+    }
     if let Some(pattern) = &filter.search {
         query.push(" and (name ilike ").push_bind(pattern.clone());
         query.push(" or external_key ilike ").push_bind(pattern.clone()).push(")");

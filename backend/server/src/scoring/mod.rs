@@ -21,4 +21,4 @@ pub use domain::*;
 pub use explain::{
     Gap, RiskyAsset, Share, Shares, TopFindings, checks, gaps, points, riskiest, shares, top_findings, top_of_layer,
 };
-pub use service::{asset_history, asset_risks, day_changes, mark_dirty, posture, posture_history};
+pub use service::{asset_history, asset_risks, day_changes, is_pending, mark_dirty, posture, posture_history};

@@ -315,6 +315,13 @@ pub async fn asset_risks(tx: &mut TenantTx, assets: &[Uuid]) -> Result<HashMap<A
     Ok(found.into_iter().filter_map(|(id, rows)| Some((id, risk(rows)?))).collect())
 }
 
+pub async fn is_pending(tx: &mut TenantTx) -> Result<bool> {
+    let tenant = tx.ctx().tenant.0;
+    Ok(sqlx::query_scalar!(r#"select exists (select from score_dirty where tenant_id = $1) as "pending!""#, tenant)
+        .fetch_one(tx.conn())
+        .await?)
+}
+
 pub async fn posture(tx: &mut TenantTx) -> Result<Option<Posture>> {
     let rows = sqlx::query!(
         "select layer, residual, inherent, checks_fresh, checks_total, open_findings, assets, assessed, formula, computed_at

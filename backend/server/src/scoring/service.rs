@@ -63,6 +63,14 @@ pub async fn posture(db: &Db, ctx: &Ctx) -> Result<Posture> {
     }))
 }
 
+/// Whether facts changed that the figures do not show yet; a job is on its way.
+///
+/// # Errors
+/// `FORBIDDEN`, or when the database fails.
+pub async fn is_pending(db: &Db, ctx: &Ctx) -> Result<bool> {
+    repo::is_pending(&mut db.begin(ctx, Permission::PostureRead).await?).await
+}
+
 fn since(ctx: &Ctx, days: i32) -> Result<NaiveDate> {
     if !(1..=366).contains(&days) {
         return Err(Error::field("days", "must be 1 to 366"));

@@ -233,6 +233,8 @@ pub struct AssetFilter {
     tag: Option<String>,
     owner: Option<String>,
     no_owner: Option<bool>,
+    /// Exact; assets of different kinds may have the same.
+    external_key: Option<String>,
     /// Anywhere in name or key, whatever its case.
     search: Option<String>,
 }
@@ -252,6 +254,7 @@ impl AssetFilter {
             tag: line("tag", self.tag, 100)?,
             owner: line("owner", self.owner, 200)?,
             no_owner: self.no_owner.unwrap_or_default(),
+            external_key: line("externalKey", self.external_key, 512)?,
             search: crate::kernel::text::search("filter.search", &self.search.unwrap_or_default())?,
         })
     }

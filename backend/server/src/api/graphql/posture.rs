@@ -77,6 +77,11 @@ impl Posture {
         percent(self.0.all.inherent)
     }
 
+    /// Whether facts changed that the figures of assets or of the organization do not show yet.
+    async fn pending(&self, ctx: &Context<'_>) -> Result<bool> {
+        Ok(scoring::is_pending(ctx.db()?, ctx.asker()?).await?)
+    }
+
     /// 0 to 1: share of applicable checks that are fresh.
     async fn completeness(&self) -> f64 {
         self.0.all.completeness()
