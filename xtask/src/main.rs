@@ -3,6 +3,7 @@
 mod bench;
 mod dist;
 mod frontend;
+mod fuzz;
 mod postgres;
 mod provision;
 mod regenerate;
@@ -29,6 +30,8 @@ enum Task {
         #[arg(value_enum)]
         bench: bench::Bench,
     },
+    /// Search for input that breaks an importer, a fixed number of runs each.
+    Fuzz(fuzz::Options),
     /// Take pictures of every page on the demo organization, into docs/screenshots.
     Screenshots,
     /// Make every generated file anew: .sqlx, schema.graphql, openapi.json, authorization.txt.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Up(options) => up::run(&options),
         Task::Test => test::run(),
+        Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Screenshots => screenshots::run(),
         Task::Dist => dist::run(),
         Task::Bench { bench } => bench::run(bench),

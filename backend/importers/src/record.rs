@@ -48,7 +48,9 @@ pub struct Location {
     pub snippet: Option<String>,
 }
 
-/// A suppression that the report itself carries (SARIF `suppressions`, VEX). Becomes a decision with its origin.
+/// What a report itself says against a finding (SARIF `suppressions`; VEX: not affected, false positive, fixed). It becomes a
+/// decision with its origin, “no problem”, as long as the source says so and no person decides otherwise. A risk that the
+/// source accepts (`will_not_fix`) is none: only a person with an end date may accept a risk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Suppression {
     /// Where it was said, for example `SARIF suppressions[inSource]`.

@@ -1,5 +1,7 @@
 //! Real reports beside the repository give the counts that each importer states; skipped where they are absent.
 
+#![expect(clippy::panic, reason = "a test says what is wrong by panicking")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -41,6 +41,10 @@ impl Importer for Fickling {
         include_str!("README.md")
     }
 
+    fn asset_kind(&self) -> AssetKind {
+        AssetKind::Model
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         let outline = Outline::of(head);
         ["severity", "analysis", "detailed_results"].iter().all(|member| outline.has(member))

@@ -38,6 +38,10 @@ impl Importer for HuggingFace {
         include_str!("README.md")
     }
 
+    fn asset_kind(&self) -> AssetKind {
+        AssetKind::Model
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         let outline = Outline::of(head);
         if outline.is_json {

@@ -30,6 +30,10 @@ impl Importer for ModelAudit {
         include_str!("README.md")
     }
 
+    fn asset_kind(&self) -> AssetKind {
+        AssetKind::Model
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         let outline = Outline::of(head);
         let known = ["bytes_scanned", "files_scanned", "scanner_names", "has_errors", "file_metadata"];

@@ -32,6 +32,10 @@ impl Importer for Picklescan {
         include_str!("README.md")
     }
 
+    fn asset_kind(&self) -> AssetKind {
+        AssetKind::Model
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         let head = String::from_utf8_lossy(head);
         let is_text = !head.trim_start_matches('\u{FEFF}').trim_start().starts_with(['{', '[', '<']);

@@ -261,7 +261,10 @@ async fn write(tx: &mut TenantTx, run: &Run<'_>) -> Result<()> {
              active = true, resolved_at = null
          from stage s join verdict v using (id), asset a
          where f.tenant_id = $1 and f.id = v.finding_id and v.action in ('U', 'R')
-           and a.tenant_id = $1 and a.id = f.asset_id",
+           and a.tenant_id = $1 and a.id = f.asset_id
+           -- A statement that something is no problem (VEX) decides on it; the scan that found it describes it.
+           and not (s.origin is not null and exists (select from occurrence o
+               where o.tenant_id = $1 and o.finding_id = f.id and o.scan_id <> v.scan_id and o.absent_since is null))",
     )
     .bind(run.tenant)
     .execute(tx.conn())
