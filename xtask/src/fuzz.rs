@@ -13,7 +13,7 @@ pub struct Options {
     /// Only these; every importer, and the containers around reports, when none is named.
     formats: Vec<String>,
     /// How many inputs each gets.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 50_000)]
     runs: u64,
 }
 

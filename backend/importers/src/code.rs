@@ -7,6 +7,7 @@ use stance_engine::fingerprint::Fingerprint;
 use stance_shared::Severity;
 
 use crate::category::Categories;
+use crate::record::NO_RULE;
 use crate::sarif::mapping;
 use crate::text::{self, Evidence};
 use crate::{AssetRef, FindingRecord, Location};
@@ -120,11 +121,13 @@ pub(crate) fn finding(asset: &AssetRef, found: Weakness<'_>, evidence: Evidence)
     let uri = text::normalize_uri(found.path, None);
     let snippet = found.mark.snippet.map(|snippet| shown(snippet, 2000)).filter(|snippet| !snippet.trim().is_empty());
     let rule = text::truncate(found.rule, 300);
-    let title = if found.message.trim().is_empty() { &rule } else { found.message };
+    // A message, and a rule, may be nothing but white space and control characters.
+    let titles = [text::one_line(&shown(found.message, 1000), 300), text::one_line(&rule, 300), NO_RULE.to_owned()];
+    let title = titles.into_iter().find(|title| !title.is_empty()).unwrap_or_default();
     let layer = mapping::layer(found.tool, &categories);
     FindingRecord {
         severity: found.severity,
-        title: text::one_line(&shown(title, 1000), 300),
+        title,
         description: shown(found.message.trim(), 8000),
         remediation: text::evidence_text(found.remediation, 8000),
         categories: categories.into_vec(),

@@ -48,6 +48,9 @@ pub struct Location {
     pub snippet: Option<String>,
 }
 
+/// The rule of a finding whose report names none.
+pub(crate) const NO_RULE: &str = "(no rule)";
+
 /// What a report itself says against a finding (SARIF `suppressions`; VEX: not affected, false positive, fixed). It becomes a
 /// decision with its origin, “no problem”, as long as the source says so and no person decides otherwise. A risk that the
 /// source accepts (`will_not_fix`) is none: only a person with an end date may accept a risk.
@@ -105,7 +108,7 @@ impl FindingRecord {
         Self {
             asset: asset.clone(),
             fingerprint,
-            rule: rule.to_owned(),
+            rule: if rule.is_empty() { NO_RULE.to_owned() } else { rule.to_owned() },
             layer,
             severity: Severity::Medium,
             score: None,

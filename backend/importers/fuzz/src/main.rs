@@ -9,7 +9,8 @@ use libfuzzer_sys::fuzz_target;
 use stance_importers::container::Contained;
 use stance_importers::{AssetRef, Hints, ImportError, Importer, Record, Sink, Source, Stopped, by_format};
 
-static FORMAT: LazyLock<String> = LazyLock::new(|| std::env::var("STANCE_FORMAT").expect("STANCE_FORMAT names a format"));
+static FORMAT: LazyLock<String> =
+    LazyLock::new(|| std::env::var("STANCE_FORMAT").expect("STANCE_FORMAT names a format"));
 
 /// What an archive may give before it is no longer interesting.
 const MAX_UNPACKED: u64 = 1 << 20;
@@ -55,7 +56,8 @@ impl Sink for Contract {
             Record::Finding(finding) => {
                 named(&finding.asset);
                 assert!((1..=300).contains(&finding.title.chars().count()), "title {:?}", finding.title);
-                assert!(!finding.title.contains('\n') && !finding.rule.is_empty() && finding.count > 0);
+                assert!(!finding.title.contains('\n') && finding.count > 0, "{:?}", finding.title);
+                assert!((1..=300).contains(&finding.rule.chars().count()), "rule {:?}", finding.rule);
                 assert!(finding.description.chars().count() <= 8000 && finding.locations.len() <= 50);
                 assert!(finding.score.is_none_or(|score| (0.0..=10.0).contains(&score)), "{:?}", finding.score);
             }

@@ -8,12 +8,10 @@ use super::context::{Rule, RunContext};
 use super::mapping;
 use super::model::{ArtifactLocation, Message, Properties, Region, SarifLocation, SarifResult};
 use crate::category::Categories;
+use crate::record::NO_RULE;
 use crate::text::{self, Evidence};
 use crate::{AssetRef, FindingRecord, Location, Suppression};
 use crate::{code, modelaudit};
-
-/// The rule of a result that names none.
-const NO_RULE: &str = "(no rule)";
 
 /// Whether a result says that something is wrong now: not a pass, and not one that is gone since the baseline.
 pub(super) fn is_problem(result: &SarifResult) -> bool {
