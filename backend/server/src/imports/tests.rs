@@ -225,6 +225,35 @@ async fn a_reported_suppression_is_a_decision_with_its_origin_until_it_is_lifted
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_vex_statement_decides_on_a_scanners_finding_and_does_not_describe_it(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let scanned = json!({ "bomFormat": "CycloneDX", "specVersion": "1.6",
+        "components": [{ "type": "library", "bom-ref": "y", "name": "PyYAML", "purl": "pkg:pypi/PyYAML@5.3" }],
+        "vulnerabilities": [{ "id": "CVE-2020-14343", "ratings": [{ "severity": "critical" }], "affects": [{ "ref": "y" }] }] });
+    let stated = json!({ "@context": "https://openvex.dev/ns/v0.2.0", "statements": [{
+        "vulnerability": { "name": "CVE-2020-14343" }, "status": "not_affected", "justification": "component_not_present",
+        "products": [{ "@id": "pkg:oci/portal", "subcomponents": [{ "@id": "pkg:pypi/PyYAML@5.3" }] }] }] });
+    for (asset, reports) in [("scanned-first", [&scanned, &stated]), ("stated-first", [&stated, &scanned])] {
+        for report in reports {
+            bench.import(asset, report.to_string().into_bytes()).await;
+        }
+        let found: (i16, String, String) = sqlx::query_as(
+            "select f.severity, f.status, d.origin from finding f join asset a on a.id = f.asset_id
+             join decision d on d.id = f.decision_id where a.external_key = $1",
+        )
+        .bind(asset)
+        .fetch_one(&bench.pool)
+        .await
+        .unwrap();
+        let critical = stance_shared::Severity::Critical.rank();
+        assert_eq!(found, (critical, "FALSE_POSITIVE".to_owned(), "OpenVEX status not_affected".to_owned()), "{asset}");
+        for report in reports {
+            assert_eq!(bench.counts(asset, report.to_string().into_bytes()).await, [0, 0, 0, 0, 1], "{asset}");
+        }
+    }
+}
+
+#[sqlx::test(migrations = false)]
 async fn absence_counts_only_within_tool_asset_and_scan(pool: PgPool) {
     let bench = Bench::new(pool).await;
     bench.import("m", sarif("lint", "one", &[hit("a", 1, "x")])).await;
