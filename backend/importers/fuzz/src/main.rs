@@ -3,6 +3,7 @@
 //! What breaks: a panic, and a record that does not keep the contract of `record.rs`.
 #![no_main]
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
@@ -28,8 +29,13 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn read(importer: &dyn Importer, bytes: &[u8], hints: &Hints) {
-    match importer.read(&bytes, hints, &mut Contract) {
-        Ok(info) => assert!(!info.tool.is_empty(), "no tool"),
+    let mut contract = Contract::default();
+    match importer.read(&bytes, hints, &mut contract) {
+        Ok(info) => {
+            assert!(!info.tool.is_empty(), "no tool");
+            let forgotten = contract.found_on.iter().find(|asset| !info.assessed.contains(asset));
+            assert!(forgotten.is_none(), "a finding on {forgotten:?}, which was not assessed");
+        }
         Err(ImportError::Malformed { expected, .. } | ImportError::Truncated { expected, .. }) => {
             assert!(!expected.is_empty(), "an error that says nothing");
         }
@@ -47,7 +53,10 @@ fn unpack(bytes: &[u8]) {
 }
 
 /// Holds each record to its contract.
-struct Contract;
+#[derive(Default)]
+struct Contract {
+    found_on: BTreeSet<AssetRef>,
+}
 
 impl Sink for Contract {
     fn record(&mut self, record: Record) -> Result<(), Stopped> {
@@ -55,6 +64,9 @@ impl Sink for Contract {
         match record {
             Record::Finding(finding) => {
                 named(&finding.asset);
+                if self.found_on.len() < 1000 {
+                    self.found_on.insert(finding.asset.clone());
+                }
                 assert!((1..=300).contains(&finding.title.chars().count()), "title {:?}", finding.title);
                 assert!(!finding.title.contains('\n') && finding.count > 0, "{:?}", finding.title);
                 assert!((1..=300).contains(&finding.rule.chars().count()), "rule {:?}", finding.rule);

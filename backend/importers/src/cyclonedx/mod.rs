@@ -66,8 +66,7 @@ impl Importer for CycloneDx {
             models: 0,
             with_provenance: 0,
             again: false,
-            has_components: false,
-            deferred: false,
+            deferred: None,
             has_vulnerabilities: false,
         });
         let read = |document: &mut Document<'_, '_>| {
@@ -84,7 +83,7 @@ impl Importer for CycloneDx {
             return Err(ImportError::Malformed { expected, position: Position::default() });
         }
         import.borrow_mut().described()?;
-        if import.borrow().deferred {
+        if import.borrow().deferred.is_some() {
             import.borrow_mut().again = true;
             read(&mut document)?;
         }
@@ -121,9 +120,8 @@ struct Import<'a> {
     with_provenance: usize,
     /// The second pass, which reads only vulnerabilities.
     again: bool,
-    has_components: bool,
-    /// Vulnerabilities stand before what they refer to.
-    deferred: bool,
+    /// The first vulnerability that stands before what it refers to: from there on they are read in the second pass.
+    deferred: Option<usize>,
     has_vulnerabilities: bool,
 }
 
@@ -138,16 +136,12 @@ impl Members for Document<'_, '_> {
         match key {
             "vulnerabilities" => {
                 import.borrow_mut().has_vulnerabilities = true;
-                let ready = {
-                    let import = import.borrow();
-                    import.again || (import.has_components && import.main.is_some())
-                };
-                if !ready {
-                    import.borrow_mut().deferred = value.count()? > 0;
+                if !import.borrow().again && import.borrow().main.is_none() {
+                    import.borrow_mut().deferred = (value.count()? > 0).then_some(0);
                     return Ok(());
                 }
-                value.array("an array of vulnerabilities", |_, vulnerability: Vulnerability| {
-                    import.borrow_mut().vulnerability(vulnerability)
+                value.array("an array of vulnerabilities", |index, vulnerability: Vulnerability| {
+                    import.borrow_mut().vulnerability(index, vulnerability)
                 })?;
             }
             _ if import.borrow().again => value.skip()?,
@@ -167,7 +161,6 @@ impl Members for Document<'_, '_> {
             }
             "metadata" => value.object("an object", &mut Metadata(import))?,
             "components" => {
-                import.borrow_mut().has_components = true;
                 value.objects(
                     "an array of components",
                     |_| Ok(Part::new(import)),
@@ -391,7 +384,16 @@ impl Import<'_> {
     }
 
     /// One vulnerability: a finding for each part that it affects.
-    fn vulnerability(&mut self, vulnerability: Vulnerability) -> Result<(), ImportError> {
+    fn vulnerability(&mut self, index: usize, vulnerability: Vulnerability) -> Result<(), ImportError> {
+        let refers_ahead = || vulnerability.affects.iter().any(|part| !self.table.contains_key(&part.reference));
+        if self.again {
+            if self.deferred.is_some_and(|first| index < first) {
+                return Ok(());
+            }
+        } else if self.deferred.is_some() || refers_ahead() {
+            self.deferred.get_or_insert(index);
+            return Ok(());
+        }
         let ids = vulnerability.references.iter().map(|reference| reference.id.as_str());
         let advisory = package::advisory(&vulnerability.id, ids);
         if advisory.is_empty() {
@@ -425,6 +427,7 @@ impl Import<'_> {
                 "the document lists vulnerabilities and does not say of what, in “metadata.component”".to_owned(),
             ));
         };
+        self.report.assess(&asset, Layer::Application, "", Map::new())?;
         // Of another document: its reference is all that is known.
         let known = known.unwrap_or_else(|| {
             let package = Package::of_purl(reference)

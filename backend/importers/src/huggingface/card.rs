@@ -51,7 +51,15 @@ pub(super) fn read(source: &dyn Source, hints: &Hints, sink: &mut dyn Sink) -> R
         results.first().and_then(|model| model.get("name")).cloned().unwrap_or_default(),
     ];
     let name = named.iter().find_map(Json::as_str).unwrap_or_default();
-    let asset = report.asset(kind, name, "the card does not name its model")?;
+    // A name with its owner is the hub's, as other cards and bills of materials name it.
+    let key = match name.split_once('/') {
+        Some((owner, plain)) if !owner.is_empty() && !plain.is_empty() => match kind {
+            AssetKind::Dataset => hub_dataset(name).key,
+            _ => hub_model(name).key,
+        },
+        _ => name.to_owned(),
+    };
+    let asset = report.asset(kind, &key, "the card does not name its model")?;
     about(&mut report, &asset, name, attributes(&metadata, &results))?;
 
     let (bases, datasets) = (ids(get("base_model")), ids(get("datasets")));
