@@ -42,6 +42,7 @@ fn variables(params: &Params) -> data::Variables {
         owner: params.get("owner").map(str::to_owned),
         no_owner: params.has("noOwner", "true").then_some(true),
         search: params.get("search").map(str::to_owned),
+        external_key: None,
     };
     let key = params.get("sort").and_then(|key| key.parse().ok()).unwrap_or(AssetSortKey::Risk);
     // Names read downwards; everything else starts with the most.
