@@ -33,7 +33,6 @@ pub fn inventory() -> AnyView {
 fn variables(params: &Params) -> data::Variables {
     let counts = data::AssetFilter {
         kind: None,
-        external_key: None,
         lifecycle: params.words("lifecycle"),
         exposure: params.words("exposure"),
         criticality: params.words("criticality"),
