@@ -1,6 +1,6 @@
 //! What the server gives to a page and what a page tells the server: the only seam between this crate and the web server.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
 use serde_json::Value;
 
@@ -12,6 +12,15 @@ pub type ReplyFuture = Pin<Box<dyn Future<Output = Value> + Send>>;
 /// The server provides it as Leptos context for each request.
 #[derive(Clone)]
 pub struct Executor(pub Arc<dyn Fn(Value) -> ReplyFuture + Send + Sync>);
+
+/// Replies that the page finds without asking, by name, as JSON: for pages of visitors, who may not use the API.
+#[derive(Clone, Default)]
+pub struct Given(pub BTreeMap<&'static str, Value>);
+
+impl Given {
+    /// The invitation whose page it is: `{"organization", "email", "role", "hasAccount"}`; absent when it is not open.
+    pub const INVITATION: &'static str = "invitation";
+}
 
 /// Sets the HTTP status of the page that is being rendered; without a call it is 200.
 #[derive(Clone)]

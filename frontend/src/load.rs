@@ -127,6 +127,14 @@ struct Gathered {
     title: String,
 }
 
+/// What the server gives without being asked, see [`Given`](crate::context::Given); null when it gave nothing of that name.
+pub fn given(name: &str) -> serde_json::Value {
+    #[cfg(feature = "hydrate")]
+    return known(name).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    #[cfg(not(feature = "hydrate"))]
+    return use_context::<crate::context::Given>().and_then(|given| given.0.get(name).cloned()).unwrap_or_default();
+}
+
 /// The reply to a request, if it came with the page.
 #[cfg(feature = "hydrate")]
 fn known(body: &str) -> Option<String> {
@@ -165,6 +173,8 @@ pub async fn gather(page: fn() -> AnyView) -> String {
     let replies = Replies::default();
     provide_context(replies.clone());
     let state = || replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let given = use_context::<crate::context::Given>().unwrap_or_default();
+    state().known.extend(given.0.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())));
     loop {
         let pass = Owner::new();
         let _ = pass.with(|| page().to_html());

@@ -5,11 +5,13 @@
 //! number or a text of ours; [`escape`] is applied to labels all the same.
 
 mod bars;
+mod graph;
 mod spark;
 mod stack;
 mod trend;
 
 pub use bars::{DayBars, bars};
+pub use graph::{GraphNode, graph};
 pub use spark::spark;
 pub use stack::stack;
 pub use trend::{TrendPoint, trend};

@@ -1,7 +1,7 @@
 //! The first page: risk of the organization, where it comes from, what changed, what is not known.
 
 use leptos::prelude::*;
-use stance_shared::{FindingStatus, Layer, ReportStatus};
+use stance_shared::{FindingStatus, Grade, ReportStatus};
 
 use crate::{
     charts::{self, DayBars, TrendPoint},
@@ -12,6 +12,7 @@ use crate::{
     layout,
     load::load,
     state,
+    url::Params,
 };
 
 /// `/`
@@ -148,23 +149,19 @@ fn riskiest(posture: &data::OverviewPosture) -> AnyView {
     let largest = assets.iter().map(|a| a.share).fold(0.0, f64::max);
     let together: f64 = assets.iter().map(|a| a.share).sum();
     let rows = assets.iter().map(|risky| {
-        let open = &risky.asset.open_findings;
-        let open = match (open.critical, open.high) {
-            (0, 0) => format::count(open.total),
-            (0, high) => format!("{} high of {}", format::count(high), format::count(open.total)),
-            (critical, _) => format!("{} critical of {}", format::count(critical), format::count(open.total)),
-        };
+        let asset = &risky.asset;
+        let cells = asset.risk.layers.iter().map(|layer| heat_cell(&asset.id, layer)).collect_view();
         view! {
-            <tr class="row"><td>{c::asset(&risky.asset.id, risky.asset.kind, &risky.asset.name)}</td><td>{c::risk(risky.asset.risk.risk)}</td>
-                <td class="p15 muted">{risky.top_layer.map(Layer::label)}</td><td class="p3 muted">{open}</td><td class="p1">{c::share(risky.share, largest)}</td></tr>
+            <tr class="row"><td>{c::asset(&asset.id, asset.kind, &asset.name)}</td><td>{c::risk(asset.risk.risk)}</td>{cells}<td class="p1">{c::share(risky.share, largest)}</td></tr>
         }
     });
     let content = if assets.is_empty() {
         view! { <p class="muted">"No asset has a score yet."</p> }.into_any()
     } else {
+        let layers = ["Data", "Model", "App", "Runtime"].map(|layer| c::head(layer, "heat w", "54px")).collect_view();
         view! {
             <div class="tbl"><table>
-                <thead><tr>{c::head("Asset", "", "")}{c::head("Risk", "w", "84px")}{c::head("Top layer", "p15 w", "104px")}{c::head("Open findings", "p3 w", "148px")}{c::head("Share of risk", "p1 w", "140px")}</tr></thead>
+                <thead><tr>{c::head("Asset", "", "")}{c::head("Risk", "w", "76px")}{layers}{c::head("Share of risk", "p1 w", "124px")}</tr></thead>
                 <tbody>{rows.collect_view()}</tbody>
             </table></div>
         }
@@ -175,6 +172,22 @@ fn riskiest(posture: &data::OverviewPosture) -> AnyView {
     let aside =
         if assets.is_empty() { String::new() } else { format!("{} of organization risk", format::percent(together)) };
     c::section("h-riskiest", "Riskiest assets", aside, all.into_any(), content)
+}
+
+/// The risk of a layer of an asset, linked to the findings behind it.
+fn heat_cell(asset: &str, layer: &data::OverviewPostureRiskiestAssetsAssetRiskLayers) -> AnyView {
+    let name = layer.layer.label();
+    let Some(risk) = layer.risk else {
+        let title = format!("{name}: unknown, nothing has assessed it");
+        return view! { <td class="heat"><span data-grade="?" title=title.clone() role="img" aria-label=title><b>"?"</b></span></td> }.into_any();
+    };
+    let href = Params::default().with("asset", asset).with("layer", layer.layer.as_str()).on("/findings");
+    let title = format!(
+        "{name}: risk {}, {}",
+        format::risk(risk),
+        format::counted(layer.open_findings, "open finding", "open findings")
+    );
+    view! { <td class="heat"><a href=href data-grade=Grade::of(risk).as_str() title=title.clone() aria-label=title>{format::risk(risk)}</a></td> }.into_any()
 }
 
 fn changed(posture: &data::OverviewPosture) -> AnyView {

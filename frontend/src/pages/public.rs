@@ -2,12 +2,14 @@
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
+use serde_json::Value;
 
 use crate::{
     app::Page,
     components::{field, text},
+    context::Given,
     icons::{self, icon, mark},
-    load::set_title,
+    load::{self, set_title},
     url::Params,
 };
 
@@ -88,17 +90,29 @@ fn setup(query: &Params) -> AnyView {
 }
 
 fn invitation(token: String, query: &Params) -> AnyView {
-    let organization =
-        query.get("organization").map(|name| view! { <p>"You are invited to "<b>{text(name)}</b>"."</p> });
+    let preview = load::given(Given::INVITATION);
+    let word = |name: &str| preview.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    if preview.is_null() {
+        load::set_status(404);
+        let next = view! { <p>{message("invitation_invalid")}</p><a class="btn" href="/sign-in">"Sign in"</a> };
+        return card("Invitation", next.into_any(), &Params::default(), ().into_any());
+    }
+    let email = word("email");
+    let heading = view! { <p>"You are invited to "<b>{text(&word("organization"))}</b>" as "{word("role").to_lowercase()}", with the address "<b>{text(&email)}</b>"."</p> };
+    let fields = if preview.get("hasAccount").and_then(Value::as_bool) == Some(true) {
+        field("password", "Password of your account", "password", "current-password", true)
+    } else {
+        view! { {field("name", "Your name", "text", "name", true)}{new_password()} }.into_any()
+    };
     let form = view! {
         <form method="post" action="/auth/accept-invitation">
             <input type="hidden" name="token" value=token/>
-            {field("name", "Your name", "text", "name", true)}
-            {new_password()}
+            <input type="hidden" autocomplete="username" value=email/>
+            {fields}
             <button class="btn primary">"Join"</button>
         </form>
     };
-    card("Invitation", view! { <p>"Choose a name and a password to join. With an account already, give its password."</p>{organization} }.into_any(), query, form.into_any())
+    card("Invitation", heading.into_any(), query, form.into_any())
 }
 
 fn new_password() -> AnyView {

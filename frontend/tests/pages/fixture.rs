@@ -8,6 +8,10 @@ pub fn error(code: &str, message: &str) -> Value {
 
 const NOW: &str = "2026-11-23T09:12:00Z";
 
+pub fn invitation() -> Value {
+    json!({ "organization": "Meridian", "email": "new@meridian.example", "role": "ANALYST", "hasAccount": true })
+}
+
 fn viewer() -> Value {
     json!({
         "role": "ADMIN", "now": NOW, "tokenName": null,
@@ -134,8 +138,11 @@ fn posture() -> Value {
         "risk": 41.2, "grade": "C", "completeness": 0.71, "checksFresh": 606, "checksTotal": 854, "formula": "stance-risk/1", "computedAt": "2026-11-23T09:08:00Z",
         "change7d": 6.1, "openFindings": 214, "assets": 212, "assessedAssets": 198, "history": history(),
         "layers": [layer("DATA", 19.0, 0.58, 0.0, 7), layer("MODEL", 25.4, 0.83, 1.0, 0), layer("APPLICATION", 36.1, 0.88, 7.2, 1), layer("RUNTIME", 28.0, 0.55, -3.0, 2)],
-        "riskiestAssets": RISKS.iter().zip(shares).map(|((id, risk), share)| json!({ "topLayer": "APPLICATION", "share": share,
-            "asset": with(asset(id), json!({ "openFindings": { "critical": 1, "high": 2, "total": 17 }, "risk": { "risk": risk, "grade": grade(*risk) } })) })).collect::<Vec<_>>(),
+        "riskiestAssets": RISKS.iter().zip(shares).map(|((id, risk), share)| json!({ "share": share,
+            "asset": with(asset(id), json!({ "risk": { "risk": risk, "layers": [
+                { "layer": "DATA", "risk": null, "openFindings": 0 }, { "layer": "MODEL", "risk": 12.0, "openFindings": 1 },
+                { "layer": "APPLICATION", "risk": risk, "openFindings": 16 }, { "layer": "RUNTIME", "risk": 0.0, "openFindings": 0 }
+            ] } })) })).collect::<Vec<_>>(),
         "topFindings": { "riskAfter": 36.0, "share": 0.4, "findings": (0..5).map(finding).collect::<Vec<_>>() },
         "changes": ([(4, 6), (2, 10), (5, 3), (12, 13), (3, 1), (1, 0), (14, 2)].iter().enumerate().map(|(i, (new, resolved))| json!({ "day": format!("2026-11-{}", 17 + i), "new": new, "reopened": 0, "resolved": resolved, "accepted": 0, "falsePositive": 0 })).collect::<Vec<_>>()),
         "gaps": [

@@ -16,7 +16,7 @@ use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
 use serde_json::Value;
 use stance_frontend::{
-    context::{Assets, Executor, StatusSetter, Theme},
+    context::{Assets, Executor, Given, StatusSetter, Theme},
     shell,
 };
 
@@ -31,11 +31,14 @@ async fn render_as(path: &str, answer: fn(&str, &Value) -> Value) -> Rendered {
     let status = Arc::new(AtomicU16::new(200));
     let url = RequestUrl::new(path);
     let set = Arc::clone(&status);
+    let invited = path.starts_with("/invitations/secret");
     let contexts = move || {
         provide_context(url);
         leptos::nonce::provide_nonce();
         provide_context(StatusSetter(Arc::new(move |status| set.store(status, Ordering::SeqCst))));
         provide_context(Theme::Light);
+        let given = invited.then(|| (Given::INVITATION, fixture::invitation()));
+        provide_context(Given(given.into_iter().collect()));
         provide_context(Assets::default());
         provide_context(Executor(Arc::new(move |request: Value| {
             let reply = answer(request["operationName"].as_str().unwrap_or_default(), &request["variables"]);
@@ -102,7 +105,7 @@ async fn every_page_comes_whole_from_the_server() {
         ("/audit?verify=true", "The chain of 2 entries holds."),
         ("/sign-in", "Password"),
         ("/setup", "Create organization"),
-        ("/invitations/secret", "Join"),
+        ("/invitations/secret", "You are invited to"),
     ] {
         let page = render(path).await;
         assert_eq!(page.status, 200, "{path}");
@@ -136,6 +139,8 @@ async fn what_is_not_there_is_404() {
         assert_eq!(page.status, 404, "{path}");
         assert!(words(&page.html).contains("Nothing is here."), "{path}");
     }
+    let page = render("/invitations/unknown").await;
+    assert!(page.status == 404 && words(&page.html).contains("Ask for a new one."));
 }
 
 #[tokio::test]

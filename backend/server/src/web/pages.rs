@@ -17,10 +17,10 @@ use axum::{
 use axum_extra::extract::CookieJar;
 use leptos::prelude::{provide_context, use_context};
 use leptos_axum::ResponseOptions;
-use serde_json::Value;
+use serde_json::{Value, json};
 use stance_frontend::{
     app::Page,
-    context::{Assets, Executor, StatusSetter, Theme},
+    context::{Assets, Executor, Given, StatusSetter, Theme},
 };
 use std::sync::{Arc, Once};
 
@@ -41,7 +41,10 @@ pub async fn page(State(app): State<AppState>, request: Request) -> Response {
     };
     let response = match elsewhere(&app, &page, asker.as_ref(), &parts).await {
         Ok(Some(redirect)) => redirect.into_response(),
-        Ok(None) => render(&app, asker, Request::from_parts(parts, body)).await,
+        Ok(None) => match given(&app, &page).await {
+            Ok(given) => render(&app, asker, given, Request::from_parts(parts, body)).await,
+            Err(error) => error_page(&error),
+        },
         Err(error) => error_page(&error),
     };
     with_route(response, route)
@@ -80,7 +83,21 @@ fn sign_in_address(parts: &Parts) -> String {
     format!("/sign-in?next={}", stance_frontend::url::encode(wanted))
 }
 
-async fn render(app: &AppState, asker: Option<Ctx>, request: Request) -> Response {
+/// What a visitor's page shows: nobody is signed in who could ask for it.
+async fn given(app: &AppState, page: &Page) -> Result<Given, Error> {
+    let mut given = Given::default();
+    if let Page::Invitation(token) = page
+        && let Some(preview) = identity::entry::invitation_preview(&app.db, &app.clock, token).await?
+    {
+        let value = json!({
+            "organization": preview.organization, "email": preview.email, "role": preview.role.as_str(), "hasAccount": preview.has_account
+        });
+        given.0.insert(Given::INVITATION, value);
+    }
+    Ok(given)
+}
+
+async fn render(app: &AppState, asker: Option<Ctx>, given: Given, request: Request) -> Response {
     static EXECUTOR: Once = Once::new();
     // An error means that one was set already.
     EXECUTOR.call_once(|| drop(any_spawner::Executor::init_tokio()));
@@ -91,6 +108,7 @@ async fn render(app: &AppState, asker: Option<Ctx>, request: Request) -> Respons
     let context = move || {
         provide_context(theme);
         provide_context(site());
+        provide_context(given.clone());
         if let Some(executor) = &executor {
             provide_context(executor.clone());
         }

@@ -244,21 +244,42 @@ fn cut(text: &str) -> String {
     }
 }
 
+/// Each scan that reports the finding, with the time over which it has: from the first report to the last.
 fn occurrences(finding: &data::FindingDetailFinding) -> AnyView {
-    let items = finding.occurrences.iter().map(|o| {
+    let now = c::now();
+    let times = |o: &data::FindingDetailFindingOccurrences| {
+        let first = format::seconds(&o.first_seen).unwrap_or(now);
+        (first, format::seconds(&o.last_seen).unwrap_or(first))
+    };
+    let start = finding.occurrences.iter().map(|o| times(o).0).min().unwrap_or(now).min(now - 86_400);
+    #[expect(clippy::cast_precision_loss, reason = "a drawing needs three digits")]
+    let place = |at: i64| (at - start) as f64 / (now - start) as f64 * 100.0;
+    let rows = finding.occurrences.iter().map(|o| {
         let what = match (o.absent_since.as_ref(), o.attack_success_rate) {
-            (Some(since), _) => view! { "not since "{c::ago(since)} }.into_any(),
+            (Some(since), _) => view! { "not since "{c::day(since)} }.into_any(),
             (None, Some(rate)) => format!("success rate {}", format::percent(rate)).into_any(),
             (None, None) => format::counted(o.count, "time", "times").into_any(),
         };
+        let (first, last) = times(o);
+        let span = format!("--from:{:.1};--v:{:.1}", place(first), place(last) - place(first));
+        let words = format!("reported from {} to {}", format::day(first), format::day(last));
         let tool = format!("{} {}", o.tool, o.tool_version);
         let report = o.report.as_ref().map(|report| {
             let name = report.filename.clone().unwrap_or_else(|| "report".into());
-            view! { <a class="link cut" href=c::report_url(&report.id) title=c::clean(&name)>{c::text(&name)}</a> }
+            view! { <a href=c::report_url(&report.id) title=c::clean(&name)>{c::text(&name)}</a> }
         });
-        view! { <li><span class="nowrap">{c::text(&tool)}</span><span class="muted cut">{what}</span>{report}<span class="muted">{c::ago(&o.last_seen)}</span></li> }
+        view! {
+            <tr class="row"><td>{c::cut(&tool)}</td><td><div class="wf" style=span role="img" aria-label=words.clone() title=words></div></td><td class="muted">{what}</td><td class="p15">{report}</td></tr>
+        }
     });
-    view! { <ul class="list inset">{items.collect_view()}</ul> }.into_any()
+    let axis = view! { <span class="axis ends"><span>{format::day_month(start)}</span><span>"today"</span></span> };
+    view! {
+        <div class="tbl"><table>
+            <thead><tr>{c::head("Tool", "w", "132px")}<th scope="col"><span class="vh">"Reported"</span>{axis}</th>{c::head("Result", "w", "140px")}{c::head("First report", "p15 w", "30%")}</tr></thead>
+            <tbody>{rows.collect_view()}</tbody>
+        </table></div>
+    }
+    .into_any()
 }
 
 fn history(finding: &data::FindingDetailFinding) -> AnyView {

@@ -140,8 +140,7 @@ fn news() -> AnyView {
 
 fn table(findings: Vec<data::FindingListFindingsNodes>, list: List, params: &Params) -> AnyView {
     let can_triage = state::viewer().can("finding:triage");
-    let largest = findings.iter().map(|finding| finding.asset_points).fold(0.0, f64::max);
-    let rows = findings.into_iter().map(|finding| row(finding, list, params, can_triage, largest)).collect_view();
+    let rows = findings.into_iter().map(|finding| row(finding, list, params, can_triage)).collect_view();
     let all = can_triage.then(|| {
         view! {
             <th class="w-check"><input type="checkbox" aria-label="Select all on this page" on:change=move |event| {
@@ -164,7 +163,7 @@ fn table(findings: Vec<data::FindingListFindingsNodes>, list: List, params: &Par
                 {c::head("Tool", "p4 w", "128px")}
                 {sort("Age", "FIRST_SEEN", "num p25 w", "64px")}
                 {c::head("Assignee", "p3 w", "72px")}
-                {sort("Points", "RISK", "p1 c-share w", "112px")}
+                {sort("Risk", "RISK", "p1 c-share w", "104px")}
             </tr></thead>
             <tbody on:click=browser_row_click on:change=move |_| list.selected.set(browser::checked_rows())>{rows}</tbody>
         </table></div>
@@ -177,13 +176,7 @@ fn browser_row_click(event: ev::MouseEvent) {
     browser::open_row(&event);
 }
 
-fn row(
-    finding: data::FindingListFindingsNodes,
-    list: List,
-    params: &Params,
-    can_triage: bool,
-    largest: f64,
-) -> AnyView {
+fn row(finding: data::FindingListFindingsNodes, list: List, params: &Params, can_triage: bool) -> AnyView {
     let id = finding.id.clone();
     let current = Memo::new(move |_| list.open.with(|open| open.as_deref() == Some(&*id)));
     let href = params.with("finding", &finding.id).on(filter::PATH);
@@ -197,7 +190,7 @@ fn row(
         Some(user) => view! { <span class="avatar" role="img" aria-label=c::clean(&user.name) title=c::clean(&user.name)>{format::initials(&user.name)}</span> }.into_any(),
         None => view! { <span class="muted" title="Nobody assigned">"–"</span> }.into_any(),
     };
-    let width = if largest > 0.0 { finding.asset_points / largest * 100.0 } else { 0.0 };
+    let risk = finding.risk * 100.0;
     view! {
         <tr class="row" data-id=finding.id.clone() data-current=move || current.get().then_some("")>
             {select}
@@ -209,7 +202,7 @@ fn row(
             <td class="p4 muted"><span class="cell">{c::cut(finding.tools.first().map_or("–", String::as_str))}{more_tools}</span></td>
             <td class="num p25 muted">{c::age(&finding.first_seen)}</td>
             <td class="p3">{assignee}</td>
-            <td class="p1 c-share"><span class="share"><span style=format!("--v:{width:.1}")></span><span>{format::points(finding.asset_points)}</span></span></td>
+            <td class="p1 c-share"><span class="share"><span style=format!("--v:{risk:.0}")></span><span>{format::risk(risk)}</span></span></td>
         </tr>
     }
     .into_any()

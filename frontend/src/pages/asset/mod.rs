@@ -1,14 +1,15 @@
 //! One asset: where its risk comes from, what is known of it, what it depends on.
 
-use leptos::{ev, prelude::*};
-use stance_shared::{AssetKind, Criticality, Environment, Exposure, Lifecycle};
+mod edit;
+mod relations;
+
+use leptos::prelude::*;
 
 use crate::{
-    browser,
     charts::{self, TrendPoint},
     components::{self as c, none},
     format,
-    gql::{AssetDetail, CheckState, UpdateAsset, asset_detail as data, update_asset},
+    gql::{AssetDetail, CheckState, asset_detail as data},
     icons::{self, icon},
     layout,
     load::load,
@@ -34,7 +35,7 @@ type Asset = data::AssetDetailAsset;
 
 fn page(asset: &Asset) -> AnyView {
     let findings = Params::default().with("asset", &asset.id).on("/findings");
-    let edit = state::viewer().can("asset:write").then(|| edit(asset));
+    let edit = state::viewer().can("asset:write").then(|| edit::edit(asset));
     let owner = asset
         .owner
         .as_ref()
@@ -51,7 +52,7 @@ fn page(asset: &Asset) -> AnyView {
             </div>
             <div class="grid"><div class="c7">{waterfall(asset)}</div><div class="c5 stack">{checks(asset)}{layers(asset, &findings)}</div></div>
             {open_findings(asset, &findings)}
-            {relations(asset)}
+            {relations::relations(asset)}
             <div class="grid"><div class="c7">{attributes(asset)}</div><div class="c5 stack">{trend(asset)}{history(asset)}</div></div>
         </div>
     }
@@ -204,40 +205,6 @@ fn open_findings(asset: &Asset, href: &str) -> AnyView {
     c::section("h-findings", "Open findings", "worst first", all.into_any(), content)
 }
 
-/// Relations grouped by their sentence: a list reads on every width, where a drawing would only scroll.
-fn relations(asset: &Asset) -> AnyView {
-    let mut groups: Vec<(String, Vec<AnyView>)> = Vec::new();
-    for relation in &asset.relations {
-        let out = relation.from.id == asset.id;
-        let sentence =
-            if out { format!("{} …", relation.kind.label()) } else { format!("… {} this", relation.kind.label()) };
-        let item = if out {
-            item(&relation.to.id, relation.to.kind, &relation.to.name, relation.to.risk.risk, &relation.source)
-        } else {
-            item(&relation.from.id, relation.from.kind, &relation.from.name, relation.from.risk.risk, &relation.source)
-        };
-        match groups.iter_mut().find(|(s, _)| *s == sentence) {
-            Some((_, items)) => items.push(item),
-            None => groups.push((sentence, vec![item])),
-        }
-    }
-    let count = format::counted(i64::try_from(asset.relations.len()).unwrap_or_default(), "relation", "relations");
-    let content = if groups.is_empty() {
-        view! { <p class="muted">"No relation is known: no report and no person has named one."</p> }.into_any()
-    } else {
-        let groups = groups
-            .into_iter()
-            .map(|(sentence, items)| view! { <div><h3>{sentence}</h3><ul class="list">{items}</ul></div> })
-            .collect_view();
-        view! { <div class="rel-groups">{groups}</div> }.into_any()
-    };
-    c::section("h-relations", "Relations", count, none(), content)
-}
-
-fn item(id: &str, kind: AssetKind, name: &str, risk: Option<f64>, source: &str) -> AnyView {
-    view! { <li class="row"><span class="cut">{c::asset(id, kind, name)}</span><span class="muted cut" title=c::clean(source)>{c::text(source)}</span><span>{c::risk(risk)}</span></li> }.into_any()
-}
-
 fn attributes(asset: &Asset) -> AnyView {
     let mut rows: Vec<(String, String)> = vec![("External key".into(), asset.external_key.clone())];
     if let Some(map) = asset.attributes.as_object() {
@@ -277,51 +244,4 @@ fn history(asset: &Asset) -> AnyView {
         return none();
     }
     c::section("h-history", "History", none(), none(), view! { <ol class="tl">{items.collect_view()}</ol> }.into_any())
-}
-
-/// What a person may change, in a menu at the top.
-fn edit(asset: &Asset) -> AnyView {
-    let error = RwSignal::new(String::new());
-    let id = asset.id.clone();
-    let save = move |event: ev::SubmitEvent| {
-        event.prevent_default();
-        let values = browser::form(&event);
-        let patch = update_asset::AssetPatch {
-            owner: Some(values.text("owner")),
-            environment: values.get("environment").and_then(|w| w.parse().ok()),
-            exposure: values.get("exposure").and_then(|w| w.parse().ok()),
-            criticality: values.get("criticality").and_then(|w| w.parse().ok()),
-            lifecycle: values.get("lifecycle").and_then(|w| w.parse().ok()),
-            ..Default::default()
-        };
-        state::act::<UpdateAsset>(update_asset::Variables { id: id.clone(), patch }, Some(error), |_| {
-            browser::close_menus();
-            state::toast("Saved", None);
-            state::refresh();
-        });
-    };
-    let pairs = |words: Vec<(&'static str, &'static str)>| {
-        words.into_iter().map(|(w, l)| (w.to_owned(), l.to_owned())).collect::<Vec<_>>()
-    };
-    let exposure = pairs(Exposure::ALL.iter().map(|w| (w.as_str(), w.label())).collect());
-    let criticality = pairs(Criticality::ALL.iter().map(|w| (w.as_str(), w.label())).collect());
-    let environment = pairs(Environment::ALL.iter().map(|w| (w.as_str(), w.label())).collect());
-    let lifecycle = pairs(Lifecycle::ALL.iter().map(|w| (w.as_str(), w.label())).collect());
-    view! {
-        <details class="menu to-end">
-            <summary class="btn sm">{icon(icons::SETTINGS)}"Edit"</summary>
-            <form class="pop padded" method="post" on:submit=save>
-                <div class="form">
-                    <div class="field"><label for="f-owner">"Owner"</label><input class="input" id="f-owner" name="owner" value=asset.owner.clone().unwrap_or_default() maxlength="200"/></div>
-                    {c::choice("criticality", "Criticality", criticality, asset.criticality.as_str())}
-                    {c::choice("exposure", "Exposure", exposure, asset.exposure.as_str())}
-                    {c::choice("environment", "Environment", environment, asset.environment.as_str())}
-                    {c::choice("lifecycle", "Lifecycle", lifecycle, asset.lifecycle.as_str())}
-                    <p class="err" role="alert">{error}</p>
-                    <button class="btn primary">"Save"</button>
-                </div>
-            </form>
-        </details>
-    }
-    .into_any()
 }
