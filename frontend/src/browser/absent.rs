@@ -8,6 +8,13 @@ use crate::url::Params;
 /// See the browser's function of the same name.
 pub fn copy(_: &str) {}
 /// See the browser's function of the same name.
+pub fn keep(_: &str, _: &str) {}
+/// See the browser's function of the same name.
+#[must_use]
+pub fn recall(_: &str) -> Option<String> {
+    None
+}
+/// See the browser's function of the same name.
 pub fn navigate(_: &str) {}
 /// See the browser's function of the same name.
 pub fn navigate_in_place(_: &str) {}

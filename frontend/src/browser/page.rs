@@ -47,6 +47,19 @@ pub fn leave_the_servers_clock() {
     OWN_CLOCK.set(true);
 }
 
+/// Keeps a text in this browser. A browser that keeps nothing is no reason to fail.
+pub fn keep(place: &str, text: &str) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        let _ = storage.set_item(place, text);
+    }
+}
+
+/// What was kept at a place.
+#[must_use]
+pub fn recall(place: &str) -> Option<String> {
+    window().local_storage().ok()??.get_item(place).ok()?
+}
+
 /// Remembers how the router goes to an address.
 pub fn set_navigate(navigate: impl Fn(&str, NavigateOptions) + 'static) {
     NAVIGATE.replace(Some(Rc::new(navigate)));

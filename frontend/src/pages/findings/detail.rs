@@ -256,9 +256,9 @@ fn occurrences(finding: &data::FindingDetailFinding) -> AnyView {
     let place = |at: i64| (at - start) as f64 / (now - start) as f64 * 100.0;
     let rows = finding.occurrences.iter().map(|o| {
         let what = match (o.absent_since.as_ref(), o.attack_success_rate) {
-            (Some(since), _) => view! { "not since "{c::day(since)} }.into_any(),
-            (None, Some(rate)) => format!("success rate {}", format::percent(rate)).into_any(),
-            (None, None) => format::counted(o.count, "time", "times").into_any(),
+            (Some(since), _) => format!("not since {}", format::seconds(since).map_or_else(String::new, format::day_month)),
+            (None, Some(rate)) => format!("success rate {}", format::percent(rate)),
+            (None, None) => format::counted(o.count, "time", "times"),
         };
         let (first, last) = times(o);
         let span = format!("--from:{:.1};--v:{:.1}", place(first), place(last) - place(first));
@@ -269,13 +269,13 @@ fn occurrences(finding: &data::FindingDetailFinding) -> AnyView {
             view! { <a href=c::report_url(&report.id) title=c::clean(&name)>{c::text(&name)}</a> }
         });
         view! {
-            <tr class="row"><td>{c::cut(&tool)}</td><td><div class="wf" style=span role="img" aria-label=words.clone() title=words></div></td><td class="muted">{what}</td><td class="p15">{report}</td></tr>
+            <tr class="row"><td>{c::cut(&tool)}</td><td><div class="wf" style=span role="img" aria-label=words.clone() title=words></div></td><td class="muted">{what}</td><td class="p2">{report}</td></tr>
         }
     });
     let axis = view! { <span class="axis ends"><span>{format::day_month(start)}</span><span>"today"</span></span> };
     view! {
         <div class="tbl"><table>
-            <thead><tr>{c::head("Tool", "w", "132px")}<th scope="col"><span class="vh">"Reported"</span>{axis}</th>{c::head("Result", "w", "140px")}{c::head("First report", "p15 w", "30%")}</tr></thead>
+            <thead><tr>{c::head("Tool", "w", "108px")}<th scope="col"><span class="vh">"Reported"</span>{axis}</th>{c::head("Result", "w", "132px")}{c::head("First report", "p2 w", "30%")}</tr></thead>
             <tbody>{rows.collect_view()}</tbody>
         </table></div>
     }

@@ -122,6 +122,7 @@ pub fn bar(params: &Params, summary: &data::FindingListFindingSummary) -> AnyVie
                     <div class="filters-foot"><a class="btn quiet sm" href=PATH>"Clear all"</a><button class="btn primary sm">"Apply"</button></div>
                 </form>
             </details>
+            {super::saved::menu(params)}
         </div>
     }
     .into_any()

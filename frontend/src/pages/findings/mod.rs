@@ -5,6 +5,7 @@ mod decide;
 mod detail;
 mod filter;
 mod list;
+mod saved;
 
 pub use detail::finding;
 pub use list::findings;

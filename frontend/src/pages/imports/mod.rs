@@ -35,7 +35,12 @@ pub fn imports() -> AnyView {
     let button = may_import
         .then(|| view! { <label class="btn primary sm" for="files">{icon(icons::FILE_UP)}"Import files"</label> });
     // The form stands beside what is loaded, not in it: a report that arrives meanwhile must not empty it.
-    let upload = may_import.then(|| upload::upload(reports.part(|data| formats(&data.report_formats))));
+    let upload = may_import.then(|| {
+        upload::upload(
+            reports.part(|data| formats(&data.report_formats)),
+            reports.part(|data| all_formats(&data.report_formats)),
+        )
+    });
     view! {
         {layout::top(None, "Imports", button.into_any())}
         <div class="page stack">
@@ -60,8 +65,18 @@ fn refresh_after_uploads() {
     });
 }
 
+/// The first formats by name, and the number of the others.
 fn formats(formats: &[data::ReportListReportFormats]) -> AnyView {
-    formats.iter().map(|format| format.title.as_str()).collect::<Vec<_>>().join(", ").into_any()
+    let titles: Vec<&str> = formats.iter().map(|format| format.title.as_str()).collect();
+    let (named, rest) = titles.split_at(titles.len().min(4));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    view! { <span title=titles.join(", ")>{named.join(", ")}{more}</span> }.into_any()
+}
+
+/// Every format by name.
+fn all_formats(formats: &[data::ReportListReportFormats]) -> AnyView {
+    let tags = formats.iter().map(|format| view! { <li class="tag">{format.title.clone()}</li> }).collect_view();
+    view! { <details class="formats"><summary>{format::counted(i64::try_from(formats.len()).unwrap_or_default(), "format is", "formats are")}" read"</summary><ul class="chips-row">{tags}</ul></details> }.into_any()
 }
 
 fn answer(reports: &[data::ReportListReportsNodes]) -> AnyView {

@@ -13,8 +13,8 @@ use crate::{
 /// What `asset` may be, as the API takes it.
 const ASSET: &str = "AGENT:support-agent";
 
-/// The place to drop files, and the uploads of this window.
-pub fn upload(formats: AnyView) -> AnyView {
+/// The place to drop files, with some formats in words and all of them below, and the uploads of this window.
+pub fn upload(formats: AnyView, all_formats: AnyView) -> AnyView {
     let over = RwSignal::new(false);
     let asset = RwSignal::new(String::new());
     let on_drop = move |event: ev::DragEvent| {
@@ -33,6 +33,7 @@ pub fn upload(formats: AnyView) -> AnyView {
         </label>
         <div class="field beside"><label for="f-asset">"Asset, for reports that do not name it"</label>
             <input class="input" id="f-asset" placeholder=ASSET maxlength="500" autocomplete="off" spellcheck="false" on:input=move |event| asset.set(event_target_value(&event))/></div>
+        {all_formats}
         <div aria-live="polite">{move || all.get().into_iter().map(row).collect_view()}</div>
     }
     .into_any()
