@@ -144,6 +144,11 @@ impl<'a> Report<'a> {
         self.finding(finding)
     }
 
+    /// Whether something was found, whatever the report says of how much was scanned.
+    pub(crate) const fn has_findings(&self) -> bool {
+        self.findings > 0
+    }
+
     /// Something that could not be assessed. After the first 500 of a class, one gap says that there are more.
     pub(crate) fn gap(&mut self, class: &'static str, subject: &str, reason: &str) -> Result<(), ImportError> {
         let count = self.gaps.entry(class).or_default();

@@ -171,7 +171,7 @@ impl Import<'_> {
         if !self.has_results {
             return Err(malformed("not a Bandit report: there is no member “results”"));
         }
-        if self.lines == Some(0) {
+        if self.lines == Some(0) && !self.report.has_findings() {
             self.report.info.complete = false;
             return self.report.finish("a valid report, but Bandit found no code to scan: nothing was assessed");
         }

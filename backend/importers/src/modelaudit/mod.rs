@@ -146,7 +146,7 @@ impl Import<'_> {
         if !self.has_issues {
             return Err(malformed("not a ModelAudit report: there is no member “issues”"));
         }
-        if self.files == Some(0) {
+        if self.files == Some(0) && !self.report.has_findings() {
             self.report.info.complete = false;
             return self.report.finish("a valid report, but ModelAudit found no file to scan: nothing was assessed");
         }

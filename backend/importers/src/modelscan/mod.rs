@@ -254,7 +254,9 @@ impl Import<'_> {
         let mut gap = |class: &str, reason: String| {
             sink.record(Record::Gap(GapRecord { class: class.to_owned(), subject: asset.key.clone(), reason }))
         };
-        if summary.scanned == Some(0) {
+        // Whoever found something has scanned something, whatever the summary says.
+        let nothing_scanned = summary.scanned == Some(0) && self.findings == 0;
+        if nothing_scanned {
             self.info.complete = false;
             gap(
                 "empty-report",
@@ -272,7 +274,7 @@ impl Import<'_> {
             };
             sink.record(Record::Asset(record))?;
         }
-        if summary.scanned != Some(0) {
+        if !nothing_scanned {
             self.info.assess(&asset, Layer::Model, "artifact-scanned");
         }
         self.info.tool_version = summary.version;

@@ -140,7 +140,7 @@ impl Import<'_> {
             let finding = unsafe_import::finding(&self.asset, &rule, "", Severity::Medium, &title, evidence);
             self.report.finding(crate::FindingRecord { count, ..finding })?;
         }
-        if self.scanned == Some(0) {
+        if self.scanned == Some(0) && !self.report.has_findings() {
             self.report.info.complete = false;
             return self.report.finish("a valid report, but picklescan found no file to scan: nothing was assessed");
         }

@@ -212,7 +212,7 @@ impl Import<'_> {
         if !self.has_results {
             return Err(malformed("not a Semgrep report: there is no member “results”"));
         }
-        if self.scanned == Some(0) {
+        if self.scanned == Some(0) && !self.report.has_findings() {
             self.report.info.complete = false;
             return self.report.finish("a valid report, but Semgrep scanned no file: nothing was assessed");
         }
