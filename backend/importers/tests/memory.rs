@@ -1,12 +1,12 @@
 //! Memory stays bounded, whatever the size of a report. Alone in its program, as it measures the program's peak.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Read;
 use std::path::Path;
 
 use stance_importers::generate::{self, Order, Template};
-use stance_importers::{AssetRef, Hints, Record, Sink, Source, Stopped, registry};
+use stance_importers::{AssetRef, Hints, ImportError, Record, Sink, Source, Stopped, registry};
 use stance_shared::AssetKind;
 
 /// A report that is made while it is read.
@@ -65,10 +65,12 @@ fn memory_stays_bounded_on_huge_reports() {
         for (name, template) in templates(importer.format()) {
             let run = |items: u64| {
                 let mut count = Count(0);
-                importer
-                    .read(&Huge(template.clone(), items), &hints, &mut count)
-                    .unwrap_or_else(|e| panic!("{name}: {e}"));
-                assert_eq!(count.0, template.findings(items), "{name}");
+                match importer.read(&Huge(template.clone(), items), &hints, &mut count) {
+                    Ok(_) => assert_eq!(count.0, template.findings(items), "{name}"),
+                    // A gigabyte of assets is more than an inventory takes.
+                    Err(ImportError::TooLarge(limit)) if megabytes() > 10 => println!("{name}: {limit}"),
+                    Err(error) => panic!("{name}: {error}"),
+                }
             };
             // What a first run loads once is not the report's.
             run(10);
