@@ -28,6 +28,10 @@ pub enum Page {
     Imports,
     /// `/imports/:id`
     Report(String),
+    /// `/formats`
+    Formats,
+    /// `/formats/:format`
+    Format(String),
     /// `/settings/…`
     Settings(Setting),
     /// `/audit`
@@ -67,6 +71,8 @@ impl Page {
             (Some("inventory"), Some(id), None) => Self::Asset(url::decode(id)),
             (Some("imports"), None, _) => Self::Imports,
             (Some("imports"), Some(id), None) => Self::Report(url::decode(id)),
+            (Some("formats"), None, _) => Self::Formats,
+            (Some("formats"), Some(format), None) => Self::Format(url::decode(format)),
             (Some("settings"), None | Some("organization"), None) => Self::Settings(Setting::Organization),
             (Some("settings"), Some("members"), None) => Self::Settings(Setting::Members),
             (Some("settings"), Some("tokens"), None) => Self::Settings(Setting::Tokens),
@@ -176,6 +182,7 @@ mod tests {
     fn every_address_has_its_page() {
         assert_eq!(Page::of("/"), Page::Overview);
         assert_eq!(Page::of("/findings/RmluZGluZzox%3D"), Page::Finding("RmluZGluZzox=".into()));
+        assert_eq!(Page::of("/formats/pip-audit"), Page::Format("pip-audit".into()));
         assert_eq!(Page::of("/settings"), Page::Settings(Setting::Organization));
         assert_eq!(Page::of("/settings/nothing"), Page::NotFound);
         assert_eq!(Page::of("/findings/a/b"), Page::NotFound);

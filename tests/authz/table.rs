@@ -72,6 +72,7 @@ pub const ROWS: &[Row] = &[
     row("Query.report", "report(id: $report) { findings { nodes { title } } }", &["report:read", "finding:read"]),
     row("Query.report", "report(id: $report) { assets { name } }", &["report:read", "asset:read"]),
     row("Query.reportFormats", "reportFormats { format title }", &[]),
+    row("Query.reportFormat", "reportFormat(format: \"sarif\") { title }", &[]),
     row("Query.members", "members { user { id email } role }", &["member:read"]),
     row("Query.invitations", "invitations { id email }", &["invitation:read"]),
     row("Query.apiTokens", "apiTokens { id name prefix }", &["token:read"]),

@@ -167,6 +167,8 @@ async fn every_page(url: &str, browser: &Browser) -> Result<()> {
         "/audit",
         "/settings/organization",
         "/settings/members",
+        "/formats",
+        "/formats/garak",
         "/settings/tokens",
         "/settings/sessions",
         "/settings/jobs",

@@ -9,11 +9,13 @@ const SCREENS: [(&str, u32, u32); 2] = [("desktop", 1440, 900), ("phone", 390, 8
 const SCHEMES: [(&str, bool); 2] = [("light", false), ("dark", true)];
 
 /// A page's name and address.
-const PAGES: [(&str, &str); 11] = [
+const PAGES: [(&str, &str); 13] = [
     ("overview", "/"),
     ("findings", "/findings"),
     ("inventory", "/inventory"),
     ("imports", "/imports"),
+    ("formats", "/formats"),
+    ("format", "/formats/garak"),
     ("settings-organization", "/settings/organization"),
     ("settings-members", "/settings/members"),
     ("settings-tokens", "/settings/tokens"),
@@ -23,8 +25,12 @@ const PAGES: [(&str, &str); 11] = [
     ("not-found", "/no-such-page"),
 ];
 
-/// Pages of one thing, reached through the first link of a list.
-const DETAILS: [(&str, &str); 3] = [("finding", "/findings"), ("asset", "/inventory"), ("report", "/imports")];
+/// Pages of one thing: its name, the list, and what leads there from the list's first row.
+const DETAILS: [(&str, &str, &str); 3] = [
+    ("finding", "/findings", "main tr[data-id]"),
+    ("asset", "/inventory", "main tr a[href^='/inventory/']"),
+    ("report", "/imports", "main tr a[href^='/imports/']"),
+];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -58,9 +64,9 @@ async fn walk(browser: &Browser, url: &str, folder: &Path, suffix: &str) -> Resu
         browser.goto(&format!("{url}{path}")).await.with_context(|| path)?;
         save(name).await?;
     }
-    for (name, list) in DETAILS {
+    for (name, list, link) in DETAILS {
         browser.goto(&format!("{url}{list}")).await.with_context(|| list)?;
-        let row = browser.element("main tr[data-id], main a[href^='/imports/']").await?;
+        let row = browser.element(link).await?;
         let path = match row.attr("data-id").await? {
             Some(id) => format!("{list}/{id}"),
             None => row.attr("href").await?.with_context(|| format!("{list} links to no {name}"))?,

@@ -106,6 +106,10 @@ operations! {
     ReportDetail in "src/gql/report_detail.graphql";
     /// How far a report is.
     ReportProgress in "src/gql/report_progress.graphql";
+    /// What can be imported.
+    FormatList in "src/gql/format_list.graphql";
+    /// How to make a report of one format, and what is taken over.
+    FormatDetail in "src/gql/format_detail.graphql";
     /// Members that work can be given to.
     People in "src/gql/people.graphql";
     /// Invitations that wait.

@@ -87,7 +87,7 @@ fn links(page: Memo<Page>, counts: navigation::NavigationPosture) -> AnyView {
         </ul>
         <h2 class="label">"Evidence"</h2>
         <ul class="nav">
-            {link("/imports", "Imports", icons::FILE_UP, None, |p| matches!(p, Page::Imports | Page::Report(_)))}
+            {link("/imports", "Imports", icons::FILE_UP, None, |p| matches!(p, Page::Imports | Page::Report(_) | Page::Formats | Page::Format(_)))}
             {link("/audit", "Audit log", icons::SCROLL_TEXT, None, |p| *p == Page::Audit)}
         </ul>
     }

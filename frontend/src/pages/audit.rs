@@ -66,7 +66,7 @@ fn content(data: data::ResponseData, params: &Params) -> AnyView {
                 <td class="muted">{c::ago(&entry.at)}</td>
                 <td>{c::cut(&entry.actor)}</td>
                 <td><a class="id" href=params.without("after").with("action", &entry.action).on(PATH)>{c::clean(&entry.action)}</a></td>
-                <td class="p1">{c::cut(&entry.target)}</td>
+                <td class="p1">{c::mid(&entry.target)}</td>
                 <td class="p3 muted" title=c::clean(&detail)><span class="id">{c::text(&detail)}</span></td>
                 <td class="p4"><span class="muted">{c::mid(&entry.request_id)}</span></td>
                 <td class="p4">{c::mid(&entry.hash)}</td>

@@ -3,6 +3,7 @@
 mod asset;
 mod audit;
 mod findings;
+mod formats;
 mod imports;
 mod inventory;
 mod overview;
@@ -31,6 +32,8 @@ pub fn page(page: &Page) -> AnyView {
         Page::Asset(id) => asset::asset(id),
         Page::Imports => imports::imports(),
         Page::Report(id) => report::report(id),
+        Page::Formats => formats::formats(),
+        Page::Format(format) => formats::format(format),
         Page::Settings(setting) => settings::settings(setting),
         Page::Audit => audit::audit(),
         Page::SignIn | Page::Setup | Page::Invitation(_) | Page::NotFound => not_found(),

@@ -269,7 +269,13 @@ pub fn answer(operation: &str, variables: &Value) -> Value {
         }
         "AssetDetail" => json!({ "asset": asset_detail(id) }),
         "ReportList" => {
-            json!({ "reports": { "totalCount": 318, "pageInfo": page_info(), "nodes": reports() }, "reportFormats": [{ "format": "sarif", "title": "SARIF 2.1.0", "help": "" }, { "format": "garak", "title": "garak", "help": "" }, { "format": "modelscan", "title": "ModelScan", "help": "" }, { "format": "stance", "title": "Stance JSON", "help": "" }], "posture": { "gaps": posture()["gaps"] } })
+            json!({ "reports": { "totalCount": 318, "pageInfo": page_info(), "nodes": reports() }, "reportFormats": report_formats(), "posture": { "gaps": posture()["gaps"] } })
+        }
+        "FormatList" => json!({ "reportFormats": report_formats() }),
+        "FormatDetail" => {
+            let found = report_formats().iter().any(|format| format["format"] == variables["format"]);
+            let format = json!({ "title": "garak", "helpHtml": "<p>A tool.</p><h2>What is taken over</h2><table><thead><tr><th>source</th><th>becomes</th></tr></thead><tbody><tr><td><code>eval</code></td><td>one finding</td></tr></tbody></table>" });
+            json!({ "reportFormats": report_formats(), "reportFormat": if found { format } else { Value::Null } })
         }
         "ReportDetail" if id == "unknown" => json!({ "report": null }),
         "ReportDetail" => json!({ "report": with(reports().swap_remove(0), json!({
@@ -323,4 +329,10 @@ pub fn nothing(operation: &str, variables: &Value) -> Value {
         _ => return answer(operation, variables),
     };
     json!({ "data": data })
+}
+
+fn report_formats() -> Vec<Value> {
+    [("sarif", "SARIF 2.1.0"), ("garak", "garak"), ("modelscan", "ModelScan")]
+        .map(|(format, title)| json!({ "format": format, "title": title, "summary": format!("What {title} is.") }))
+        .to_vec()
 }

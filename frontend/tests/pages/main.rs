@@ -96,6 +96,8 @@ async fn every_page_comes_whole_from_the_server() {
         ("/inventory/a1", "Residual risk"),
         ("/imports", "Drop reports here"),
         ("/imports/r1", "What it changed"),
+        ("/formats", "3 formats are read."),
+        ("/formats/garak", "What is taken over"),
         ("/settings/organization", "Your role"),
         ("/settings/members", "Security lead"),
         ("/settings/tokens", "New token"),
@@ -134,7 +136,14 @@ async fn text_from_reports_never_becomes_markup() {
 
 #[tokio::test]
 async fn what_is_not_there_is_404() {
-    for path in ["/nothing", "/findings/unknown", "/inventory/unknown", "/imports/unknown", "/settings/nothing"] {
+    for path in [
+        "/nothing",
+        "/findings/unknown",
+        "/inventory/unknown",
+        "/imports/unknown",
+        "/formats/unknown",
+        "/settings/nothing",
+    ] {
         let page = render(path).await;
         assert_eq!(page.status, 404, "{path}");
         assert!(words(&page.html).contains("Nothing is here."), "{path}");

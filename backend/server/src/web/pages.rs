@@ -174,6 +174,8 @@ const fn pattern(page: &Page) -> &'static str {
         Page::Asset(_) => "/inventory/{id}",
         Page::Imports => "/imports",
         Page::Report(_) => "/imports/{id}",
+        Page::Formats => "/formats",
+        Page::Format(_) => "/formats/{format}",
         Page::Settings(_) => "/settings/{part}",
         Page::Audit => "/audit",
         Page::NotFound => "-",

@@ -161,9 +161,9 @@ fn checks(asset: &Asset) -> AnyView {
             CheckState::Stale => ("hx", Some("part"), "stale"),
             CheckState::Unknown => ("hx unknown", None, "unknown"),
         };
-        let at = check.last_at.as_deref().map(|at| view! { ", "{c::ago(at)} });
+        let at = check.last_at.as_deref().map(|at| view! { <span class="muted">{c::ago(at)}</span> });
         let says = if check.state == CheckState::Fresh { check.reason.clone() } else { format!("{} {}", check.reason, check.action) };
-        view! { <li class="row"><span class=class data-k=kind role="img" aria-label=word></span><span class="nowrap">{check.label.clone()}</span><span class="muted cut end-auto" title=says.clone()>{says.clone()}{at}</span></li> }
+        view! { <li class="row"><span class=class data-k=kind role="img" aria-label=word></span><span class="nowrap">{check.label.clone()}</span><span class="muted cut" title=says.clone()>{says.clone()}</span>{at}</li> }
     });
     let content = if asset.risk.checks.is_empty() {
         view! { <p class="muted">"No check applies to this kind of asset."</p> }.into_any()
@@ -176,7 +176,13 @@ fn checks(asset: &Asset) -> AnyView {
 fn layers(asset: &Asset, findings: &str) -> AnyView {
     let rows = asset.risk.layers.iter().map(|layer| {
         let href = format!("{findings}&layer={}", layer.layer.as_str());
-        view! { <tr class="row"><td><a href=href>{layer.layer.label()}</a></td><td>{c::risk(layer.risk)}</td><td>{c::known(layer.completeness)}</td><td class="num">{format::count(layer.open_findings)}</td></tr> }
+        // Without any check that applies nothing is missing, and nothing is known either.
+        let known = if layer.risk.is_none() && layer.completeness >= 1.0 {
+            view! { <span class="muted">"no check applies"</span> }.into_any()
+        } else {
+            c::known(layer.completeness)
+        };
+        view! { <tr class="row"><td><a href=href>{layer.layer.label()}</a></td><td>{c::risk(layer.risk)}</td><td>{known}</td><td class="num">{format::count(layer.open_findings)}</td></tr> }
     });
     let content = view! {
         <div class="tbl"><table><thead><tr>{c::head("Layer", "", "")}{c::head("Risk", "w", "84px")}{c::head("Known", "w", "112px")}{c::head("Open", "num w", "64px")}</tr></thead><tbody>{rows.collect_view()}</tbody></table></div>

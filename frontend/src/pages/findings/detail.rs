@@ -202,7 +202,15 @@ fn decision(finding: &data::FindingDetailFinding) -> AnyView {
 }
 
 fn prose(text: &str) -> Option<AnyView> {
-    (!text.trim().is_empty()).then(|| view! { <p class="prose">{c::text(text)}</p> }.into_any())
+    (!text.trim().is_empty()).then(|| {
+        // Tools set names between backticks; an odd one is a character like any other.
+        let parts: Vec<&str> = text.split('`').collect();
+        let parts = if parts.len() % 2 == 1 { parts } else { vec![text] };
+        let parts = parts.into_iter().enumerate().map(|(i, part)| {
+            if i % 2 == 1 { view! { <code>{c::text(part)}</code> }.into_any() } else { c::text(part) }
+        });
+        view! { <p class="prose">{parts.collect_view()}</p> }.into_any()
+    })
 }
 
 /// Evidence as the tool gave it: names and values, one below the other.

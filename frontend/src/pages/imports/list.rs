@@ -70,7 +70,7 @@ fn table(reports: &[data::ReportListReportsNodes]) -> AnyView {
     view! {
         <div class="tbl"><table>
             <caption class="vh">"Reports, newest first"</caption>
-            <thead><tr>{c::head("Time", "p1 w", "72px")}{c::head("Tool", "p1 w", "144px")}{c::head("Report", "", "")}{c::head("Assets", "p3 w", "152px")}{c::head("New", "num w", "60px")}{c::head("Updated", "num p1 w", "72px")}{c::head("Reopened", "num p1 w", "84px")}{c::head("Resolved", "num w", "80px")}{c::head("Unchanged", "num p3 w", "88px")}</tr></thead>
+            <thead><tr>{c::head("Time", "p1 w", "72px")}{c::head("Tool", "p1 w", "176px")}{c::head("Report", "", "")}{c::head("Assets", "p3 w", "152px")}{c::head("New", "num w", "60px")}{c::head("Updated", "num p1 w", "72px")}{c::head("Reopened", "num p1 w", "84px")}{c::head("Resolved", "num w", "80px")}{c::head("Unchanged", "num p3 w", "88px")}</tr></thead>
             <tbody>{rows.collect_view()}</tbody>
         </table></div>
     }

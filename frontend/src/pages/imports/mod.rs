@@ -73,10 +73,10 @@ fn formats(formats: &[data::ReportListReportFormats]) -> AnyView {
     view! { <span title=titles.join(", ")>{named.join(", ")}{more}</span> }.into_any()
 }
 
-/// Every format by name.
+/// The way to the documentation of the formats.
 fn all_formats(formats: &[data::ReportListReportFormats]) -> AnyView {
-    let tags = formats.iter().map(|format| view! { <li class="tag">{format.title.clone()}</li> }).collect_view();
-    view! { <details class="formats"><summary>{format::counted(i64::try_from(formats.len()).unwrap_or_default(), "format is", "formats are")}" read"</summary><ul class="chips-row">{tags}</ul></details> }.into_any()
+    let count = format::counted(i64::try_from(formats.len()).unwrap_or_default(), "format", "formats");
+    view! { <p class="muted hint"><a class="link" href="/formats">"All "{count}</a>": how to make a report, and what is taken over of it"</p> }.into_any()
 }
 
 fn answer(reports: &[data::ReportListReportsNodes]) -> AnyView {
@@ -115,7 +115,7 @@ fn answer(reports: &[data::ReportListReportsNodes]) -> AnyView {
 
 fn gaps(gaps: &[data::ReportListPostureGaps]) -> AnyView {
     let items = gaps.iter().map(|gap| {
-        view! { <li class="row"><span class="hx unknown" aria-hidden="true"></span><span class="nowrap">{gap.label.clone()}</span><span class="muted cut" title=gap.action.clone()>{gap.action.clone()}</span><span class="muted">{format::counted(gap.assets, "asset", "assets")}</span></li> }
+        view! { <li class="row"><span class="hx unknown" aria-hidden="true"></span><span class="nowrap">{gap.label.clone()}" "<span class="muted">{gap.layer.label()}</span></span><span class="muted cut" title=gap.action.clone()>{gap.action.clone()}</span><span class="muted">{format::counted(gap.assets, "asset", "assets")}</span></li> }
     });
     let content = if gaps.is_empty() {
         view! { <p class="muted">"Every applicable check is fresh."</p> }.into_any()

@@ -7,7 +7,7 @@ use super::{
     follow::follow,
     inventory::{Asset, AssetInput, AssetRefInput, RelationInput},
     loaders::AssetsOfReport,
-    node,
+    markdown, node,
 };
 use crate::{
     imports::{self, Limits, Upload},
@@ -15,12 +15,14 @@ use crate::{
     kernel::{Error, Permission, page::Page},
     live::{Hub, Topic},
 };
-use async_graphql::{Context, ID, InputObject, Json, Object, Result, SimpleObject, Subscription, Upload as File};
+use async_graphql::{
+    ComplexObject, Context, ID, InputObject, Json, Object, Result, SimpleObject, Subscription, Upload as File,
+};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt as _, stream};
 use serde_json::{Map, Value, json};
-use stance_importers::AssetRef;
+use stance_importers::{AssetRef, Importer};
 use stance_shared::{Layer, ReportId, ReportStatus, Severity};
 use std::{convert::Infallible, io::Read as _, time::Duration};
 use uuid::Uuid;
@@ -179,11 +181,31 @@ pub struct ReportError {
 }
 
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub struct ReportFormat {
     format: &'static str,
     title: &'static str,
     /// Markdown: how to make the report, what is taken over.
     help: &'static str,
+}
+
+impl ReportFormat {
+    fn of(importer: &dyn Importer) -> Self {
+        Self { format: importer.format(), title: importer.title(), help: importer.help() }
+    }
+}
+
+#[ComplexObject]
+impl ReportFormat {
+    /// The first paragraph of `help` as plain text.
+    async fn summary(&self) -> String {
+        markdown::summary(self.help)
+    }
+
+    /// `help` as HTML, without its title.
+    async fn help_html(&self) -> String {
+        markdown::html(self.help)
+    }
 }
 
 #[derive(Default)]
@@ -217,10 +239,13 @@ impl ImportsQuery {
 
     /// What can be imported.
     async fn report_formats(&self) -> Vec<ReportFormat> {
-        stance_importers::registry()
-            .iter()
-            .map(|importer| ReportFormat { format: importer.format(), title: importer.title(), help: importer.help() })
-            .collect()
+        stance_importers::registry().iter().map(|importer| ReportFormat::of(*importer)).collect()
+    }
+
+    /// One format by the name that `reportFormats` gives; null when there is none of that name.
+    async fn report_format(&self, format: String) -> Option<ReportFormat> {
+        let importer = stance_importers::registry().iter().find(|importer| importer.format() == format)?;
+        Some(ReportFormat::of(*importer))
     }
 }
 

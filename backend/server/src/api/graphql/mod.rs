@@ -21,6 +21,7 @@ pub mod inventory;
 pub mod jobs;
 pub mod limits;
 pub mod loaders;
+mod markdown;
 pub mod node;
 pub mod posture;
 pub mod search;
