@@ -178,7 +178,7 @@ fn layers(asset: &Asset, findings: &str) -> AnyView {
         let href = format!("{findings}&layer={}", layer.layer.as_str());
         // Without any check that applies nothing is missing, and nothing is known either.
         let known = if layer.risk.is_none() && layer.completeness >= 1.0 {
-            view! { <span class="muted">"no check applies"</span> }.into_any()
+            view! { <span class="muted">"no checks"</span> }.into_any()
         } else {
             c::known(layer.completeness)
         };
