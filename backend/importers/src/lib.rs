@@ -4,6 +4,7 @@
 
 mod agent_scan;
 mod agentic_radar;
+mod ai_infra_guard;
 mod bandit;
 mod category;
 mod code;
@@ -274,6 +275,7 @@ static REGISTRY: &[&dyn Importer] = &[
     &mcp_manifest::McpManifest,
     &mcp_config::McpConfig,
     &agentic_radar::AgenticRadar,
+    &ai_infra_guard::AiInfraGuard,
     &modelscan::ModelScan,
     &modelaudit::ModelAudit,
     &bandit::Bandit,

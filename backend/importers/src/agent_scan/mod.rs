@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use stance_engine::fingerprint::Fingerprint;
-use stance_shared::{AssetKind, Layer, RelationKind, Severity};
+use stance_shared::{AssetKind, Layer, Severity};
 
 use self::mapping::{Code, Meaning};
 use crate::json::{Members, Value, malformed, or_default, read_object, text_of};

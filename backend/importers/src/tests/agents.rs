@@ -268,3 +268,29 @@ fn radar_graphs_become_agents_tools_and_models() {
     assert_eq!(related(&records, RelationKind::MayCall), [("calendar/Planner", "calendar/Calendar")]);
     assert_eq!(related(&records, RelationKind::UsesModel), [("calendar/Planner", "calendar/OpenAI Model")]);
 }
+
+#[test]
+fn ai_infra_guard_names_what_it_filed_under_the_last_number() {
+    let (_, records) = fixture("ai_infra_guard", "many");
+    let all: Vec<_> =
+        findings(&records).iter().map(|f| (f.rule.as_str(), f.severity, f.categories[0].as_str())).collect();
+    assert_eq!(
+        all,
+        [
+            ("agent-goal-hijack", Severity::High, "owasp-agentic@2026:ASI01"),
+            ("tool-misuse-&-exploitation", Severity::Critical, "owasp-agentic@2026:ASI02"),
+            ("memory-&-context-poisoning", Severity::Medium, "owasp-agentic@2026:ASI06"),
+            ("information-disclosure", Severity::Low, "owasp-llm@2025:LLM02"),
+            ("rogue-agents", Severity::Medium, "owasp-agentic@2026:ASI10"),
+        ]
+    );
+    assert!(!by_rule(&records, "information-disclosure").categories.iter().any(|c| c.ends_with("ASI10")));
+    let text = serde_json::to_string(&records).unwrap();
+    assert!(text.contains("sk-…[redacted]") && !text.contains("a1b2a1b2"));
+    assert_eq!(related(&records, RelationKind::UsesModel), [("travel-desk", "acme-chat-7b")]);
+    let unnamed = fixtures(format("ai_infra_guard"))["unnamed"].clone();
+    let error = read_with(format("ai_infra_guard"), &unnamed.as_slice(), &Hints::default()).unwrap_err();
+    assert!(matches!(error, ImportError::NeedsAsset(_)));
+    let (info, records) = fixture("ai_infra_guard", "unnamed");
+    assert_eq!((info.complete, gaps(&records, "incomplete-run").len()), (false, 1));
+}
