@@ -17,6 +17,7 @@ pub mod generate;
 mod grype;
 mod huggingface;
 mod json;
+mod llm_guard;
 mod mcp;
 mod mcp_config;
 mod mcp_manifest;
@@ -276,6 +277,7 @@ static REGISTRY: &[&dyn Importer] = &[
     &mcp_config::McpConfig,
     &agentic_radar::AgenticRadar,
     &ai_infra_guard::AiInfraGuard,
+    &llm_guard::LlmGuard,
     &modelscan::ModelScan,
     &modelaudit::ModelAudit,
     &bandit::Bandit,

@@ -294,3 +294,30 @@ fn ai_infra_guard_names_what_it_filed_under_the_last_number() {
     let (info, records) = fixture("ai_infra_guard", "unnamed");
     assert_eq!((info.complete, gaps(&records, "incomplete-run").len()), (false, 1));
 }
+
+#[test]
+fn llm_guard_counts_hits_by_scanner_and_side_without_the_texts() {
+    let (info, records) = fixture("llm_guard", "many");
+    let all: Vec<_> = findings(&records).iter().map(|f| (f.title.as_str(), f.severity, f.count)).collect();
+    assert_eq!(
+        all,
+        [
+            ("Sensitive stopped output", Severity::High, 1),
+            ("BanSubstrings stopped prompt", Severity::Medium, 1),
+            ("InvisibleText stopped prompt", Severity::Medium, 1),
+            // The library's event of the single scanner is not counted again.
+            ("Secrets stopped prompt", Severity::High, 2),
+        ]
+    );
+    let secrets = &by_rule(&records, "Secrets").evidence;
+    assert_eq!(
+        (&secrets["highestScore"], &secrets["first"]),
+        (&serde_json::json!(0.9), &serde_json::json!("2026-11-23T07:00:00Z"))
+    );
+    assert!(!info.complete && info.checks == ["guardrail-attached"]);
+    assert!(!serde_json::to_string(&records).unwrap().contains("hunter2"));
+    assert_eq!(findings(&fixture("llm_guard", "debug").1)[0].rule, "PromptInjection");
+    let many = fixtures(format("llm_guard"))["many"].clone();
+    let error = read_with(format("llm_guard"), &many.as_slice(), &Hints::default()).unwrap_err();
+    assert!(matches!(error, ImportError::NeedsAsset(_)));
+}
