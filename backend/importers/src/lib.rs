@@ -24,6 +24,7 @@ mod mcp_manifest;
 mod mcp_scanner;
 mod modelaudit;
 mod modelscan;
+mod ocsf;
 mod openvex;
 mod package;
 mod picklescan;
@@ -278,6 +279,7 @@ static REGISTRY: &[&dyn Importer] = &[
     &agentic_radar::AgenticRadar,
     &ai_infra_guard::AiInfraGuard,
     &llm_guard::LlmGuard,
+    &ocsf::Ocsf,
     &modelscan::ModelScan,
     &modelaudit::ModelAudit,
     &bandit::Bandit,

@@ -11,6 +11,7 @@ use stance_shared::{AssetKind, Layer, Severity};
 
 use crate::category::Categories;
 use crate::json::{Members, Value, malformed, or_default, read_object, text_of};
+use crate::record::NO_RULE;
 use crate::report::Report;
 use crate::sniff::Outline;
 use crate::text::{self, Evidence};
@@ -254,7 +255,9 @@ impl Import<'_> {
             evidence.add(key, found.metadata.get(key).cloned().unwrap_or_default());
         }
         evidence.add("mappings", mappings.cloned().unwrap_or_default());
-        let title = if found.title.trim().is_empty() { rule.clone() } else { found.title };
+        let title = text::one_line(&text::redact(&found.title), 300);
+        let title =
+            [title, rule.clone()].into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| NO_RULE.to_owned());
         let location = Location {
             uri: uri.clone(),
             line: found.line_number.filter(|line| *line > 0),
@@ -263,7 +266,7 @@ impl Import<'_> {
         let parts = ["skill-scanner", &rule, &uri, &told];
         self.report.finding(FindingRecord {
             severity,
-            title: text::one_line(&text::redact(&title), 300),
+            title,
             description: text::evidence_text(&found.description, 8000),
             remediation: text::evidence_text(found.remediation.as_deref().unwrap_or_default(), 8000),
             categories: categories.into_vec(),

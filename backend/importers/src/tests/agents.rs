@@ -321,3 +321,29 @@ fn llm_guard_counts_hits_by_scanner_and_side_without_the_texts() {
     let error = read_with(format("llm_guard"), &many.as_slice(), &Hints::default()).unwrap_err();
     assert!(matches!(error, ImportError::NeedsAsset(_)));
 }
+
+#[test]
+fn ocsf_tells_failed_from_passed_and_unseen() {
+    let (info, records) = fixture("ocsf", "many");
+    let all: Vec<_> = findings(&records).iter().map(|f| (f.rule.as_str(), f.severity, f.asset.kind)).collect();
+    assert_eq!(
+        all,
+        [
+            ("bedrock_agent_guardrail_enabled", Severity::High, AssetKind::Agent),
+            ("s3_public", Severity::Critical, AssetKind::Application),
+            ("kb_encryption", Severity::Low, AssetKind::KnowledgeBase),
+            ("muted", Severity::Medium, AssetKind::Agent),
+            ("CVE-2026-0001", Severity::Critical, AssetKind::Agent),
+            ("old", Severity::Info, AssetKind::Application),
+        ]
+    );
+    assert_eq!(by_rule(&records, "muted").suppression.as_ref().unwrap().justification, "accepted in May");
+    assert_eq!(by_rule(&records, "CVE-2026-0001").categories, ["cwe@4:CWE-502"]);
+    assert_eq!(by_rule(&records, "old").asset.key, "aws:000000000000");
+    assert_eq!((info.tool.as_str(), info.tool_version.as_str(), info.complete), ("prowler", "5.1.0", true));
+    assert_eq!(gaps(&records, "needs-review").len(), 1);
+    assert_eq!(fingerprints(&records), fingerprints(&fixture("ocsf", "many-lines").1));
+    let (info, records) = fixture("ocsf", "detections");
+    assert_eq!((info.complete, gaps(&records, "skipped").len()), (false, 1));
+    assert_eq!(findings(&records)[0].categories, ["atlas@5.6.0:AML.T0053"]);
+}
