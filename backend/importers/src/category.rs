@@ -2,6 +2,18 @@
 
 use stance_shared::taxonomy;
 
+/// OWASP's lists for AI by how their ids begin: the list, and as which editions its ids are meant. Only the agentic list has
+/// had one edition so far, so its ids are clear without; the MCP list's drafts count as 2025.
+const OWASP: &[(&str, &str, &[&str])] = &[
+    ("LLM", "owasp-llm@2025", &["2025"]),
+    ("ASI", "owasp-agentic@2026", &["2026", ""]),
+    ("MCP", "owasp-mcp@0.1", &["2025"]),
+];
+
+fn is_number(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// References of one finding: each once, each known to the taxonomy data, at most [`Categories::MAX`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Categories(Vec<String>);
@@ -23,38 +35,44 @@ impl Categories {
         references.iter().for_each(|reference| self.add(reference));
     }
 
-    /// Adds what a text names: CWE numbers, ATLAS techniques, OWASP entries. An OWASP LLM number means something only with its
-    /// edition: `LLM01:2025` is taken by number, any other edition by the name that stands beside it.
+    /// Adds what a text names: CWE numbers, ATLAS techniques, OWASP entries. An OWASP number means something only with its
+    /// edition: `LLM01:2025` is taken by number, an edition that we do not have by the name that stands beside it.
     pub(crate) fn add_named_in(&mut self, text: &str) {
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
         for token in text.split(|c| !word(c)).filter(|token| token.len() >= 4) {
-            self.add_token(token.trim_matches(['.', ':', '-']), text);
+            self.add_token(&token.trim_matches(['.', ':', '-']).to_ascii_uppercase(), text);
         }
     }
 
     fn add_token(&mut self, token: &str, text: &str) {
-        let upper = token.to_ascii_uppercase();
-        if let Some(number) = upper.strip_prefix("CWE").map(|n| n.trim_start_matches(['-', ':', '_', '0'])) {
+        let separators = ['-', ':', '_'];
+        if let Some(number) =
+            token.strip_prefix("CWE").map(|n| n.trim_start_matches(separators).trim_start_matches('0'))
+        {
             self.add(&format!("cwe@4:CWE-{number}"));
-        } else if upper.starts_with("AML.T") {
-            self.add(&format!("atlas@5.6.0:{upper}"));
-        } else if let Some(entry) = upper.strip_prefix("ASI") {
-            self.add(&format!("owasp-agentic@2026:ASI{}", entry.get(..2).unwrap_or_default()));
-        } else if upper.starts_with("MCP") && upper.ends_with(":2025") {
-            self.add(&format!("owasp-mcp@0.1:{}", upper.trim_end_matches(":2025")));
-        } else if upper.starts_with("LLM") && upper.as_bytes().get(3).is_some_and(u8::is_ascii_digit) {
-            match upper.strip_suffix(":2025") {
-                Some(id) => self.add(&format!("owasp-llm@2025:{id}")),
-                None => self.add_by_name("owasp-llm", text),
+        } else if token.starts_with("AML.T") {
+            self.add(&format!("atlas@5.6.0:{token}"));
+        } else {
+            // `OWASP-LLM05:2025` as well as `LLM05:2025`.
+            let entry = token.strip_prefix("OWASP").map_or(token, |rest| rest.trim_start_matches(separators));
+            let (id, edition) = entry.split_once(separators).map_or((entry, ""), |(id, edition)| (id, edition));
+            let scheme = OWASP.iter().find(|scheme| id.strip_prefix(scheme.0).is_some_and(is_number));
+            match scheme {
+                Some((_, framework, editions)) if editions.contains(&edition) => self.add(&format!("{framework}:{id}")),
+                Some((_, framework, _)) => self.add_by_name(framework, text),
+                None => {}
             }
         }
     }
 
     fn add_by_name(&mut self, framework: &str, text: &str) {
         let text = text.to_lowercase();
-        for framework in taxonomy::frameworks().iter().filter(|f| f.framework == framework) {
-            for entry in framework.entries.iter().filter(|entry| text.contains(&entry.name.to_lowercase())) {
-                self.add(&format!("{}@{}:{}", framework.framework, framework.version, entry.id));
+        for known in taxonomy::frameworks() {
+            let key = format!("{}@{}", known.framework, known.version);
+            for entry in
+                known.entries.iter().filter(|entry| key == framework && text.contains(&entry.name.to_lowercase()))
+            {
+                self.add(&format!("{key}:{}", entry.id));
             }
         }
     }
@@ -85,6 +103,12 @@ mod tests {
             ("OWASP: LLM03:2026: Excessive Agency", vec!["owasp-llm@2025:LLM06"]),
             ("LLM01 - Prompt Injection", vec!["owasp-llm@2025:LLM01"]),
             ("LLM04:2025", vec!["owasp-llm@2025:LLM04"]),
+            ("OWASP-LLM05:2025 Improper Output Handling", vec!["owasp-llm@2025:LLM05"]),
+            ("OWASP-LLM05:2025", vec!["owasp-llm@2025:LLM05"]),
+            ("OWASP-ASI02:2026, owasp_asi04", vec!["owasp-agentic@2026:ASI02", "owasp-agentic@2026:ASI04"]),
+            // Editions that we do not have say nothing by their numbers.
+            ("OWASP-LLM05:2023, ASI02:2031, MCP03:2031", vec![]),
+            ("OWASP-A05:2021 - Security Misconfiguration", vec![]),
             ("owasp:llm01", vec![]),
             ("OWASP: ASI03: Identity & Privilege Abuse", vec!["owasp-agentic@2026:ASI03"]),
             ("MITRE ATLAS: AML.T0053: LLM Plugin Compromise", vec!["atlas@5.6.0:AML.T0053"]),
