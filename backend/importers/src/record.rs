@@ -164,6 +164,10 @@ pub struct RunInfo {
     /// Completeness checks (`stance_engine::risk::CHECKS`) that the run makes fresh for the assets it assessed.
     #[serde(default)]
     pub checks: Vec<String>,
+    /// Rules ([`FindingRecord::rule`]) that the run evaluated on the assessed assets, where the report says which. What other
+    /// scans of this tool said of them is out of date: one that this report does not mention is gone for those scans too.
+    #[serde(default)]
+    pub rules: Vec<String>,
     /// Whether a finding that this report does not mention counts as gone. False for partial reports
     /// (a garak run that crashed, a SARIF with `baselineState` only of changes).
     pub complete: bool,

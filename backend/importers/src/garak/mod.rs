@@ -239,6 +239,9 @@ impl Import<'_> {
         }
         let pair = (probe, detector);
         let example = self.examples.remove(&pair);
+        if total != Some(0) {
+            self.info.rules.push(rule(&pair.0, &pair.1));
+        }
         if fails > 0 {
             let goal = self.goals.get(&pair.0).cloned().unwrap_or_default();
             let outcome = Outcome {
@@ -348,7 +351,7 @@ impl Import<'_> {
             fingerprint: Fingerprint::of((asset.kind.as_str(), &asset.key), &["garak", probe, detector]),
             layer: layer(&asset),
             asset,
-            rule: format!("{probe}/{detector}"),
+            rule: rule(probe, detector),
             severity: mapping::severity(family, detector),
             score: None,
             attack_success_rate: rate,
@@ -389,7 +392,11 @@ impl Import<'_> {
             }
         }
         let probes = self.probes.iter().map(String::as_str).collect::<Vec<_>>().join(",");
-        let scan = if self.spec.is_empty() { probes } else { std::mem::take(&mut self.spec) };
+        let scan = match self.entries {
+            0 => "hitlog".to_owned(),
+            _ if self.spec.is_empty() => probes,
+            _ => std::mem::take(&mut self.spec),
+        };
         // A long list is told apart by its digest.
         self.info.scan_identity =
             if scan.len() <= 160 { scan } else { format!("{}-{}", text::truncate(&scan, 100), text::digest(&scan)) };
@@ -422,6 +429,10 @@ impl Import<'_> {
         }
         Ok(())
     }
+}
+
+fn rule(probe: &str, detector: &str) -> String {
+    format!("{probe}/{detector}")
 }
 
 fn layer(asset: &AssetRef) -> Layer {

@@ -167,6 +167,9 @@ fn garak_report_and_hitlog_of_all_versions_meet() {
         (&info.scan_identity, "dan.Dan_11_0,encoding.InjectBase64"),
         (&old_info.scan_identity, info.scan_identity.as_str())
     );
+    // The report says what it evaluated, so that what a hitlog brought can be resolved; a hitlog does not.
+    assert_eq!((info.rules.len(), hit_info.rules.len(), hit_info.scan_identity.as_str()), (5, 0, "hitlog"));
+    assert!(findings(&report).iter().all(|finding| info.rules.contains(&finding.rule)));
     let of = |records: &[Record], rule: &str| findings(records).into_iter().find(|f| f.rule == rule).unwrap().clone();
     let (xss, hit) = (
         of(&report, "xss.MarkdownImageExfil/xss.MarkdownExfilBasic"),

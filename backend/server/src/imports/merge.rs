@@ -64,8 +64,8 @@ pub async fn merge(tx: &mut TenantTx, report: ReportId, tool: &str, info: &RunIn
     scans(tx, &run, info, &in_order, &assessed).await?;
     number_repeated(tx).await?;
     judge(tx, &run).await?;
-    write(tx, &run).await?;
-    let resolved = if info.complete { absent(tx, &run).await? } else { 0 };
+    write(tx, &run, info.complete).await?;
+    let resolved = if info.complete { absent(tx, &run, &info.rules).await? } else { 0 };
     suppressions(tx, &run).await?;
     assessments(tx, &run, info, &assessed).await?;
     let counts = Counts {
@@ -219,8 +219,9 @@ macro_rules! fresh_id {
     };
 }
 
-/// Writes new and changed findings and occurrences, and their history. What is unchanged is not touched.
-async fn write(tx: &mut TenantTx, run: &Run<'_>) -> Result<()> {
+/// Writes new and changed findings and occurrences, and their history. What is unchanged is not touched, and what another
+/// scan reports is not overwritten by the words of a run that was not complete: it knows less (a hitlog no rate of success).
+async fn write(tx: &mut TenantTx, run: &Run<'_>, complete: bool) -> Result<()> {
     sqlx::query(
         "insert into finding (tenant_id, id, fingerprint, asset_id, layer, severity, score, attack_success_rate, rule, title,
              description, remediation, categories, base_risk, risk, first_seen, first_report_id)
@@ -262,11 +263,13 @@ async fn write(tx: &mut TenantTx, run: &Run<'_>) -> Result<()> {
          from stage s join verdict v using (id), asset a
          where f.tenant_id = $1 and f.id = v.finding_id and v.action in ('U', 'R')
            and a.tenant_id = $1 and a.id = f.asset_id
-           -- A statement that something is no problem (VEX) decides on it; the scan that found it describes it.
-           and not (s.origin is not null and exists (select from occurrence o
+           -- A statement that something is no problem (VEX) decides on it, and a report of hits alone has less to say
+           -- than the whole one: the scan that found it describes it.
+           and not ((s.origin is not null or not $2) and exists (select from occurrence o
                where o.tenant_id = $1 and o.finding_id = f.id and o.scan_id <> v.scan_id and o.absent_since is null))",
     )
     .bind(run.tenant)
+    .bind(complete)
     .execute(tx.conn())
     .await?;
     sqlx::query(
@@ -287,8 +290,9 @@ async fn write(tx: &mut TenantTx, run: &Run<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Resolves what this report's scans no longer report and no other scan does. Returns how many.
-async fn absent(tx: &mut TenantTx, run: &Run<'_>) -> Result<i32> {
+/// Resolves what this report's scans no longer report and no other scan does. Other scans of the tool on these assets no
+/// longer report what this run evaluated by one of `rules` without finding it. Returns how many.
+async fn absent(tx: &mut TenantTx, run: &Run<'_>, rules: &[String]) -> Result<i32> {
     sqlx::query(
         "with absent as (
              update occurrence o set absent_since = $2
@@ -303,6 +307,27 @@ async fn absent(tx: &mut TenantTx, run: &Run<'_>) -> Result<i32> {
     .bind(run.now)
     .execute(tx.conn())
     .await?;
+    if !rules.is_empty() {
+        let rules: Vec<_> = rules.iter().map(|rule| super::stage::clean(rule)).collect();
+        sqlx::query(
+            "with absent as (
+                 update occurrence o set absent_since = $2 from finding f
+                 where o.tenant_id = $1 and o.absent_since is null
+                   and o.scan_id = any(array(select s.id from scan s join target t using (asset_id)
+                       where s.tenant_id = $1 and s.tool = $3 and t.scan_id is not null))
+                   and f.tenant_id = $1 and f.id = o.finding_id and f.rule = any($4)
+                   and not exists (select from verdict v where v.finding_id = o.finding_id)
+                 returning o.finding_id
+             )
+             insert into gone select distinct finding_id from absent",
+        )
+        .bind(run.tenant)
+        .bind(run.now)
+        .bind(run.tool)
+        .bind(rules)
+        .execute(tx.conn())
+        .await?;
+    }
     const RESOLVE: &str = concat!(
         "with resolved as (
              update finding f set active = false, resolved_at = $2

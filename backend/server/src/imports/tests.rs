@@ -277,6 +277,60 @@ async fn a_finding_is_active_while_one_scan_still_reports_it(pool: PgPool) {
     assert_eq!(bench.counts("m", sarif("lint", "one", &hits)).await, [0, 0, 1, 0, 0]);
 }
 
+/// A garak report of these probes; of ten outputs each, so many failed.
+fn garak(evaluated: &[(&str, u32)]) -> Vec<u8> {
+    let probes: Vec<_> = evaluated.iter().map(|(probe, _)| format!("probes.{probe}")).collect();
+    let mut lines =
+        vec![json!({ "entry_type": "start_run setup", "_config.version": "0.17.1", "plugins.target_type": "test",
+        "plugins.target_name": "bot", "run.spec": { "include": probes } })];
+    lines.extend(evaluated.iter().map(|(probe, fails)| {
+        json!({ "entry_type": "eval", "probe": probe, "detector": "d.D", "passed": 10 - fails, "fails": fails, "nones": 0,
+            "total_evaluated": 10, "total_processed": 10 })
+    }));
+    lines.push(json!({ "entry_type": "completion", "end_time": "2026-11-01T10:05:00", "run": "r" }));
+    lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_bytes()
+}
+
+fn garak_hitlog(probes: &[&str]) -> Vec<u8> {
+    let hit = |probe: &&str| {
+        json!({ "goal": "g", "prompt": "p", "output": "o", "trigger": "t", "score": 1.0, "run_id": "r", "attempt_id": "a",
+            "attempt_seq": 0, "attempt_idx": 0, "generator": "test bot", "probe": probe, "detector": "d.D" })
+    };
+    probes.iter().map(|probe| format!("{}\n", hit(probe))).collect::<String>().into_bytes()
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_a_hitlog_brought_is_gone_when_a_report_evaluated_it_without_failure(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let open = async || -> Vec<String> {
+        bench.statuses().await.into_iter().filter(|(_, status)| status == "OPEN").map(|(rule, _)| rule).collect()
+    };
+    assert_eq!(bench.counts("bot", garak(&[("dan.A", 3), ("xss.B", 1)])).await, [2, 0, 0, 0, 0]);
+    assert_eq!(bench.counts("bot", garak_hitlog(&["dan.A", "xss.B"])).await, [0, 2, 0, 0, 0]);
+    let rates: Vec<Option<f64>> = sqlx::query_scalar("select attack_success_rate from finding order by rule")
+        .fetch_all(&bench.pool)
+        .await
+        .unwrap();
+    assert_eq!(rates, [Some(0.3), Some(0.1)], "a hitlog knows none, and takes none away");
+    // A hitlog is silent about what was withstood, so its silence says nothing.
+    assert_eq!(bench.counts("bot", garak_hitlog(&["xss.B"])).await, [0, 0, 0, 0, 1]);
+    assert_eq!(open().await, ["dan.A/d.D", "xss.B/d.D"]);
+    // Other probes prove nothing of these, another asset and another tool neither.
+    assert_eq!(bench.counts("bot", garak(&[("lmrc.C", 0)])).await, [0; 5]);
+    assert_eq!(bench.counts("other", garak(&[("dan.A", 0)])).await, [0; 5]);
+    assert_eq!(open().await, ["dan.A/d.D", "xss.B/d.D"]);
+    // One of them again, whatever else the run was asked for.
+    assert_eq!(bench.counts("bot", garak(&[("dan.A", 0)])).await, [0, 0, 0, 1, 0]);
+    assert_eq!(open().await, ["xss.B/d.D"]);
+    assert_eq!(bench.counts("bot", garak(&[("dan.A", 0), ("xss.B", 0)])).await, [0, 0, 0, 1, 0]);
+    assert!(open().await.is_empty());
+    // In the other order, and hit again.
+    assert_eq!(bench.counts("bot", garak_hitlog(&["dan.A"])).await, [0, 0, 1, 0, 0]);
+    assert_eq!(bench.counts("bot", garak(&[("dan.A", 2)])).await[3], 0);
+    assert_eq!(open().await, ["dan.A/d.D"]);
+    assert_eq!(bench.counts("bot", garak(&[("dan.A", 0)])).await, [0, 0, 0, 1, 0]);
+}
+
 #[sqlx::test(migrations = false)]
 async fn a_run_that_did_not_complete_resolves_nothing(pool: PgPool) {
     let bench = Bench::new(pool).await;
