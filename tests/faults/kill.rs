@@ -3,7 +3,8 @@ use serde_json::json;
 use stance_tests::{Import, Options, Stance, wait_for};
 use std::fmt::Write as _;
 
-fn many(findings: usize) -> String {
+/// A report of so many findings, all different.
+pub fn many(findings: usize) -> String {
     let mut body =
         String::from(r#"{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"probe","rules":[]}},"results":["#);
     for n in 0..findings {

@@ -1,3 +1,4 @@
 //! What must hold when processes die.
 
 mod kill;
+mod workers;

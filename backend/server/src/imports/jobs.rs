@@ -4,7 +4,7 @@ use super::{
     domain::ReportError,
     merge::{self, Merged},
     repo,
-    source::Pieces,
+    source::{Failure, Pieces},
     stage::{self, Staged, Stager},
 };
 use crate::{
@@ -44,10 +44,14 @@ pub async fn import(db: &Db, ctx: &Ctx, id: ReportId) -> Result<Outcome> {
     if !repo::take_turn(&mut tx).await? || repo::next(&mut tx).await? != Some(id) {
         return Ok(Outcome::Done);
     }
-    let import = Import { db, ctx, id, read: Arc::default() };
+    let import = Import { db, ctx, id, read: Arc::default(), failure: Failure::default() };
     match import.run(tx).await? {
         Ok(()) => {}
         Err(broken) => {
+            // A report that could not be read is as good as it ever was.
+            if let Some(failure) = import.failure.take() {
+                return Err(failure);
+            }
             let mut tx = db.begin(ctx, Permission::ReportImport).await?;
             fail(&mut tx, id, &ReportError::from(&broken)).await?;
             tx.commit().await?;
@@ -89,6 +93,7 @@ struct Import<'a> {
     ctx: &'a Ctx,
     id: ReportId,
     read: Arc<AtomicU64>,
+    failure: Failure,
 }
 
 /// What the parser gives at the end.
@@ -113,6 +118,7 @@ impl Import<'_> {
             runtime: Handle::current(),
             read: self.read.clone(),
             cancelled,
+            failure: self.failure.clone(),
         };
         let requested = task.requested_format;
         let detected = spawn_blocking(move || detect(pieces, &requested));

@@ -1,13 +1,13 @@
 //! The stored pieces of a report as a blocking reader, for the parser's thread.
 
 use super::{domain::PIECE, repo};
-use crate::kernel::{Ctx, Db};
+use crate::kernel::{Ctx, Db, Error};
 use stance_importers::container::Stored;
 use stance_shared::ReportId;
 use std::{
     io::{self, Read},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -27,6 +27,18 @@ pub struct Pieces {
     pub read: Arc<AtomicU64>,
     /// Nobody waits for the parser any more.
     pub cancelled: CancellationToken,
+    /// Why a piece could not be had, which is not the report's fault.
+    pub failure: Failure,
+}
+
+/// What failed beneath the reader, whatever an importer makes of the reader's error.
+#[derive(Clone, Default)]
+pub struct Failure(Arc<Mutex<Option<Error>>>);
+
+impl Failure {
+    pub fn take(&self) -> Option<Error> {
+        self.0.lock().ok()?.take()
+    }
 }
 
 impl Stored for Pieces {
@@ -55,12 +67,21 @@ struct PieceReader<'a> {
 
 impl PieceReader<'_> {
     fn fetch(&mut self) -> io::Result<()> {
-        let Pieces { db, ctx, report, runtime, cancelled, .. } = self.pieces;
+        let Pieces { db, ctx, report, runtime, cancelled, failure, .. } = self.pieces;
         if cancelled.is_cancelled() {
             return Err(io::Error::other("the import was stopped"));
         }
         let piece = runtime.block_on(repo::piece(db, ctx, *report, self.next));
-        self.piece = piece.map_err(|error| io::Error::other(error.public))?.unwrap_or_default();
+        self.piece = match piece {
+            Ok(piece) => piece.unwrap_or_default(),
+            Err(error) => {
+                let said = io::Error::other(error.public.clone());
+                if let Ok(mut failure) = failure.0.lock() {
+                    *failure = Some(error);
+                }
+                return Err(said);
+            }
+        };
         self.at = 0;
         self.next += 1;
         self.consumed += self.piece.len() as u64;

@@ -404,19 +404,53 @@ async fn an_import_that_dies_before_its_commit_runs_again_as_if_nothing_had_been
         drop(import);
     }
 
-    let mut report = get(&bench.db, &bench.ctx, id).await.unwrap();
-    for _ in 0..200 {
-        if report.status == ReportStatus::Done {
-            break;
-        }
+    let report = testing::until("the report is done", async || {
         // The server may still be rolling the last attempt back: it then has the turn.
         jobs::import(&bench.db, &bench.ctx, id).await.unwrap();
-        report = get(&bench.db, &bench.ctx, id).await.unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+        Some(get(&bench.db, &bench.ctx, id).await.unwrap()).filter(|report| report.status == ReportStatus::Done)
+    })
+    .await;
     assert_eq!((report.status, report.counts.new, report.counts.findings), (ReportStatus::Done, 400, 400));
     let rows: i64 = sqlx::query_scalar("select count(*) from finding").fetch_one(&bench.pool).await.unwrap();
     assert_eq!(rows, 400);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_report_that_can_not_be_read_just_now_is_tried_again_and_not_called_broken(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let body = sarif("lint", "", &(0..9000).map(|i| hit(&format!("r{i}"), 1, &"x".repeat(200))).collect::<Vec<_>>());
+    assert!(body.len() > 2 * PIECE);
+    let id = bench.start("m", body).await;
+    // At once, and after the first piece.
+    for unreadable in ["true", "piece > 0"] {
+        let policy = format!(
+            "create policy broken on report_body as restrictive using (case when {unreadable} then 1 / (piece - piece) = 1 else true end)"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(policy)).execute(&bench.pool).await.unwrap();
+        assert_eq!(jobs::import(&bench.db, &bench.ctx, id).await.unwrap_err().kind, Kind::Internal);
+        assert_ne!(get(&bench.db, &bench.ctx, id).await.unwrap().status, ReportStatus::Failed);
+        sqlx::raw_sql("drop policy broken on report_body").execute(&bench.pool).await.unwrap();
+    }
+    jobs::import(&bench.db, &bench.ctx, id).await.unwrap();
+    let report = get(&bench.db, &bench.ctx, id).await.unwrap();
+    assert_eq!((report.status, report.counts.new), (ReportStatus::Done, 9000));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_failed_report_whose_job_is_driven_again_is_imported(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let id = bench.start("m", sarif("lint", "", &[hit("a", 1, "x")])).await;
+    let mut tx = bench.db.begin(&bench.ctx, Permission::ReportImport).await.unwrap();
+    jobs::gave_up(&mut tx, id, "It failed.").await.unwrap();
+    tx.commit().await.unwrap();
+    let failed = get(&bench.db, &bench.ctx, id).await.unwrap();
+    assert_eq!((failed.status, failed.error.unwrap().code.as_str()), (ReportStatus::Failed, "INTERNAL"));
+    let mut tx = bench.db.begin(&bench.ctx, Permission::JobRedrive).await.unwrap();
+    reopen(&mut tx, id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(jobs::import(&bench.db, &bench.ctx, id).await.unwrap(), Outcome::Done);
+    let report = get(&bench.db, &bench.ctx, id).await.unwrap();
+    assert_eq!((report.status, report.counts.new, report.error), (ReportStatus::Done, 1, None));
 }
 
 #[sqlx::test(migrations = false)]
@@ -587,14 +621,11 @@ async fn an_upload_becomes_risk_by_itself(pool: PgPool) {
     let id = bench.start("APPLICATION:shop", sarif("lint", "", &[hit("a", 1, "x")])).await;
     let report = wait(&bench.db, &bench.ctx, id, events, std::time::Duration::from_secs(30)).await.unwrap();
     assert_eq!((report.status, report.counts.new), (ReportStatus::Done, 1));
-    let mut posture = crate::scoring::posture(&bench.db, &bench.ctx).await.unwrap();
-    for _ in 0..500 {
-        if posture.all.residual.is_some() {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        posture = crate::scoring::posture(&bench.db, &bench.ctx).await.unwrap();
-    }
+    let posture = testing::until("there is a figure", async || {
+        let posture = crate::scoring::posture(&bench.db, &bench.ctx).await.unwrap();
+        posture.all.residual.is_some().then_some(posture)
+    })
+    .await;
     assert_eq!((posture.assessed, posture.all.open_findings), (1, 1));
     assert!(posture.all.residual.is_some_and(|risk| risk > 0.0), "{posture:?}");
     assert!(tasks.shutdown(std::time::Duration::from_secs(10)).await);

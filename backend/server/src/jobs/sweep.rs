@@ -130,7 +130,7 @@ async fn due_decisions(tx: &mut SystemTx, clock: &Clock) -> Result<Vec<(TenantId
     Ok(rows.into_iter().map(|tenant| (TenantId(tenant), Job::ExpireDecisions)).collect())
 }
 
-/// Deletes what nobody needs any more: finished jobs, workers long gone, ended sessions, old and abandoned uploads.
+/// Deletes what nobody needs any more: finished jobs, workers long gone, old and abandoned uploads.
 async fn tidy(tx: &mut SystemTx, clock: &Clock) -> Result<()> {
     let now = clock.now();
     sqlx::query(
@@ -144,7 +144,6 @@ async fn tidy(tx: &mut SystemTx, clock: &Clock) -> Result<()> {
     )
     .execute(tx.conn())
     .await?;
-    sqlx::query!("delete from session where expires_at < $1", now).execute(tx.conn()).await?;
     sqlx::query!(
         "delete from report_body b using report r where r.tenant_id = b.tenant_id and r.id = b.report_id and r.finished_at < $1",
         now - Span::days(BODY_DAYS)

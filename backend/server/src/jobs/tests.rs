@@ -106,13 +106,7 @@ impl Bench {
     }
 
     async fn until(&self, what: &str, done: impl AsyncFn() -> bool) {
-        for _ in 0..600 {
-            if done().await {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("waited in vain until {what}; the queue holds {:?}", self.rows().await);
+        testing::until(what, async || done().await.then_some(())).await;
     }
 
     async fn all_done(&self) -> bool {
@@ -324,6 +318,77 @@ async fn the_sweep_finds_missed_work_once_and_forgets_what_is_finished(pool: PgP
         .await
         .unwrap();
     assert_eq!(done, 0, "the table does not grow");
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_sweep_finds_figures_to_compute_and_risks_whose_acceptance_is_over(pool: PgPool) {
+    use crate::findings::{self, Action, Triage};
+    use stance_shared::FindingStatus;
+    let clock = testing::clock();
+    let ctx = testing::organization(&pool, &clock, "acme").await;
+    let db = testing::db(&pool);
+    let ids = findings::tests::seed(&pool, &ctx, 1).await;
+    let accept = Action::AcceptRisk {
+        reason: "known".into(),
+        expires_at: ctx.now() + chrono::Duration::days(1),
+        approver: ctx.user().unwrap(),
+    };
+    findings::triage(&db, &ctx, Triage { ids: ids.clone(), action: accept }).await.unwrap();
+    // Its job for the figures is lost, and nobody thought of its end.
+    let waiting = async || -> Vec<String> {
+        sqlx::query_scalar("select metadata->'job' from apalis.jobs order by 1").fetch_all(&pool).await.unwrap()
+    };
+    sqlx::query("delete from apalis.jobs").execute(&pool).await.unwrap();
+    sweep::once(&db, &clock).await.unwrap();
+    assert_eq!(waiting().await, ["daily_snapshot"], "what was marked a moment ago is on its way");
+    clock.advance(chrono::Duration::days(1));
+    sweep::once(&db, &clock).await.unwrap();
+    assert_eq!(waiting().await, ["daily_snapshot", "expire_decisions", "recompute_risk"]);
+    sweep::once(&db, &clock).await.unwrap();
+    assert_eq!(waiting().await.len(), 3, "they have their jobs now");
+
+    for job in [Job::ExpireDecisions, Job::RecomputeRisk, Job::DailySnapshot] {
+        assert_eq!(dispatch::Dispatch.run(&db, &ctx, &job).await.unwrap(), Outcome::Done);
+    }
+    let finding = findings::service::by_ids(&db, &ctx, &ids).await.unwrap().remove(&ids[0]).unwrap();
+    assert_eq!(finding.status, FindingStatus::Open);
+    sqlx::query("delete from apalis.jobs").execute(&pool).await.unwrap();
+    assert_eq!(sweep::once(&db, &clock).await.unwrap(), 0, "all is done");
+}
+
+#[sqlx::test(migrations = false)]
+async fn bodies_are_kept_for_a_month_and_abandoned_uploads_for_two_hours(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let clock = testing::clock();
+    let report = async |sha: &'static str, status: &'static str, age: &'static str| {
+        sqlx::query(
+            "with r as (insert into report (tenant_id, id, status, requested_format, bytes, sha256, uploaded_by, created_at, finished_at)
+                 values ($1, gen_random_uuid(), $2, 'auto', 1, $3, $5, $4::timestamptz - $5::interval,
+                     case when $2 = 'DONE' then $4::timestamptz - $5::interval end) returning tenant_id, id)
+             insert into report_body select tenant_id, id, 0, 'x' from r",
+        )
+        .bind(bench.ctx.tenant.0)
+        .bind(status)
+        .bind(sha.as_bytes())
+        .bind(clock.now())
+        .bind(age)
+        .execute(&bench.pool)
+        .await
+        .unwrap();
+    };
+    report("digest", "DONE", "29 days").await;
+    report("digest", "DONE", "31 days").await;
+    report("digest", "ACCEPTED", "90 days").await;
+    report("", "ACCEPTED", "1 hour").await;
+    report("", "ACCEPTED", "3 hours").await;
+    sweep::once(&bench.runner.db, &clock).await.unwrap();
+    let ages =
+        async |sql: &'static str| -> Vec<String> { sqlx::query_scalar(sql).fetch_all(&bench.pool).await.unwrap() };
+    assert_eq!(
+        ages("select uploaded_by from report r join report_body b on b.report_id = r.id order by 1").await,
+        ["1 hour", "29 days", "90 days"]
+    );
+    assert_eq!(ages("select uploaded_by from report order by 1").await, ["1 hour", "29 days", "31 days", "90 days"]);
 }
 
 #[sqlx::test(migrations = false)]

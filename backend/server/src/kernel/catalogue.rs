@@ -225,3 +225,32 @@ async fn nothing_is_visible_without_a_tenant_and_nothing_of_another(pool: PgPool
             .await;
     assert!(written.unwrap_err().to_string().contains("row-level security"));
 }
+
+/// Beside a policy PostgreSQL uses an index only for operators that can not leak what they compare: those of enums,
+/// `LIKE`, full text and `jsonb` can.
+#[sqlx::test(migrator = "crate::kernel::db::MIGRATOR")]
+async fn indexes_of_tenant_tables_work_beside_their_policy(pool: PgPool) {
+    let tables = tenant_tables(&pool).await;
+    let operators: Vec<(String, String, String, bool)> = sqlx::query_as(
+        "select distinct i.indrelid::regclass::text, i.indexrelid::regclass::text, o.oid::regoperator::text, p.proleakproof
+         from pg_index i join pg_class t on t.oid = i.indrelid cross join unnest(i.indclass) used(class)
+         join pg_opclass c on c.oid = used.class
+         join pg_amop a on a.amopfamily = c.opcfamily and a.amoplefttype = c.opcintype and a.amoprighttype = c.opcintype
+         join pg_operator o on o.oid = a.amopopr join pg_proc p on p.oid = o.oprcode
+         where t.relnamespace = 'public'::regnamespace",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    assert!(operators.len() > 100, "the query finds them");
+    for (table, index, operator, leakproof) in operators {
+        assert!(leakproof || !tables.contains(&table), "{index} of {table}: {operator} is not leakproof");
+    }
+    let enums: Vec<String> = sqlx::query_scalar(
+        "select typname::text from pg_type where typtype = 'e' and typnamespace = 'public'::regnamespace",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    assert!(enums.is_empty(), "text with a CHECK instead of {enums:?}");
+}

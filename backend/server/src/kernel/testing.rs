@@ -73,3 +73,14 @@ pub fn acting_as(ctx: &Ctx, role: Role) -> Ctx {
 pub fn db(pool: &PgPool) -> Db {
     Db::from_pool(pool.clone())
 }
+
+/// Asks again and again until there is an answer; fails when there is none within 30 s.
+pub async fn until<T>(what: &str, answer: impl AsyncFn() -> Option<T>) -> T {
+    for _ in 0..1500 {
+        if let Some(found) = answer().await {
+            return found;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("waited in vain until {what}");
+}
