@@ -2,7 +2,7 @@
 
 use super::{
     domain::{self, Email, Member, Organization, Person, require_all},
-    repo,
+    repo::{self, Entrance},
 };
 use crate::{
     audit,
@@ -95,7 +95,7 @@ pub async fn change_role(db: &Db, ctx: &Ctx, user: UserId, role: Role) -> Result
         .filter(|other| other.permissions().any(|permission| !role.allows(permission)))
         .map(|other| other.as_str().to_owned())
         .collect();
-    let revoked = repo::revoke_tokens_of(tx.conn(), ctx.tenant, user, &lost, ctx.now()).await?;
+    let revoked = repo::revoke(tx.conn(), ctx.tenant, Entrance::TokensOf(user, &lost), ctx.now()).await?;
     let entry = audit::Entry {
         action: "member.role_changed",
         target_kind: "user",
@@ -123,7 +123,7 @@ pub async fn remove(db: &Db, ctx: &Ctx, user: UserId) -> Result<()> {
     }
     let person = repo::people(tx.conn(), &[user.0]).await?.pop();
     let all: Vec<String> = Role::ALL.iter().map(|role| role.as_str().to_owned()).collect();
-    let revoked = repo::revoke_tokens_of(tx.conn(), ctx.tenant, user, &all, ctx.now()).await?;
+    let revoked = repo::revoke(tx.conn(), ctx.tenant, Entrance::TokensOf(user, &all), ctx.now()).await?;
     repo::delete_membership(tx.conn(), ctx.tenant, user).await?;
     let entry = audit::Entry {
         action: "member.removed",
@@ -176,7 +176,7 @@ pub async fn invite(db: &Db, ctx: &Ctx, email: &str, role: Role) -> Result<(Invi
         expires_at: ctx.now() + INVITATION_LIFE,
     };
     let secret = random_secret("");
-    repo::revoke_invitations_of(tx.conn(), ctx.tenant, email.as_str(), ctx.now()).await?;
+    repo::revoke(tx.conn(), ctx.tenant, Entrance::InvitationsTo(email.as_str()), ctx.now()).await?;
     repo::insert_invitation(tx.conn(), &invitation, &sha256(&secret)).await?;
     let entry = audit::Entry {
         action: "invitation.created",
@@ -197,7 +197,7 @@ pub async fn revoke_invitation(db: &Db, ctx: &Ctx, id: InvitationId) -> Result<b
     let mut tx = db.begin(ctx, Permission::MemberInvite).await?;
     let no_such = || Error::not_found("invitation");
     let invitation = repo::invitation(tx.conn(), ctx.tenant, id).await?.ok_or_else(no_such)?;
-    if !repo::revoke_invitation(tx.conn(), ctx.tenant, id, ctx.now()).await? {
+    if repo::revoke(tx.conn(), ctx.tenant, Entrance::Invitation(id), ctx.now()).await? == 0 {
         return Ok(false);
     }
     let entry = audit::Entry {

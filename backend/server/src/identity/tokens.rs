@@ -1,6 +1,10 @@
 //! API tokens.
 
-use super::{authenticate::TOKEN_PREFIX, domain::require_all, repo};
+use super::{
+    authenticate::TOKEN_PREFIX,
+    domain::require_all,
+    repo::{self, Entrance},
+};
 use crate::{
     audit,
     kernel::{
@@ -124,7 +128,7 @@ fn scopes(role: Role, words: &[String]) -> Result<BTreeSet<Permission>> {
 pub async fn revoke(db: &Db, ctx: &Ctx, id: TokenId) -> Result<ApiToken> {
     let mut tx = db.begin(ctx, Permission::TokenRevoke).await?;
     let no_such = || Error::not_found("token");
-    let revoked = repo::revoke_token(tx.conn(), ctx.tenant, id, ctx.now()).await?;
+    let revoked = repo::revoke(tx.conn(), ctx.tenant, Entrance::Token(id), ctx.now()).await? > 0;
     let token = repo::token(tx.conn(), ctx.tenant, id).await?.ok_or_else(no_such)?;
     if revoked {
         let entry = audit::Entry {

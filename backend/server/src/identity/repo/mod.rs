@@ -326,44 +326,6 @@ pub async fn accept_invitation(conn: &mut PgConnection, invitation: &Invitation,
     Ok(())
 }
 
-/// Ends an open invitation; returns whether it was open.
-pub async fn revoke_invitation(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    id: InvitationId,
-    at: DateTime<Utc>,
-) -> Result<bool> {
-    let done = sqlx::query!(
-        "update invitation set revoked_at = $3
-         where tenant_id = $1 and id = $2 and accepted_at is null and revoked_at is null",
-        tenant.0,
-        id.0,
-        at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Ends all open invitations of an address.
-pub async fn revoke_invitations_of(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    email: &str,
-    at: DateTime<Utc>,
-) -> Result<()> {
-    sqlx::query!(
-        "update invitation set revoked_at = $3
-         where tenant_id = $1 and email = $2 and accepted_at is null and revoked_at is null",
-        tenant.0,
-        email,
-        at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// Whether the tenant has a member with this address.
 pub async fn is_member(conn: &mut PgConnection, tenant: TenantId, email: &str) -> Result<bool> {
     Ok(sqlx::query_scalar!(
@@ -497,36 +459,69 @@ pub async fn token_used(conn: &mut PgConnection, tenant: TenantId, id: TokenId, 
     Ok(())
 }
 
-/// Ends a token; returns whether it was not ended yet.
-pub async fn revoke_token(conn: &mut PgConnection, tenant: TenantId, id: TokenId, at: DateTime<Utc>) -> Result<bool> {
-    let done = sqlx::query!(
-        "update api_token set revoked_at = $3 where tenant_id = $1 and id = $2 and revoked_at is null",
-        tenant.0,
-        id.0,
-        at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
+// ------------------------------------------------------------------------------------------ what can be revoked
+
+/// What somebody could come in by.
+pub enum Entrance<'a> {
+    Invitation(InvitationId),
+    InvitationsTo(&'a str),
+    Token(TokenId),
+    /// The tokens with one of the roles that the person made.
+    TokensOf(UserId, &'a [String]),
 }
 
-/// Ends the tokens with one of the roles that the person made; returns how many.
-pub async fn revoke_tokens_of(
+/// Ends invitations that are open, or tokens that are not ended yet; returns how many.
+pub async fn revoke(
     conn: &mut PgConnection,
     tenant: TenantId,
-    user: UserId,
-    roles: &[String],
+    entrance: Entrance<'_>,
     at: DateTime<Utc>,
 ) -> Result<u64> {
-    let done = sqlx::query!(
-        "update api_token set revoked_at = $4
-         where tenant_id = $1 and created_by = $2 and role = any($3) and revoked_at is null",
-        tenant.0,
-        user.0,
-        roles,
-        at,
-    )
-    .execute(conn)
-    .await?;
+    let done = match entrance {
+        Entrance::Invitation(id) => {
+            sqlx::query!(
+                "update invitation set revoked_at = $3
+                 where tenant_id = $1 and id = $2 and accepted_at is null and revoked_at is null",
+                tenant.0,
+                id.0,
+                at,
+            )
+            .execute(conn)
+            .await?
+        }
+        Entrance::InvitationsTo(email) => {
+            sqlx::query!(
+                "update invitation set revoked_at = $3
+                 where tenant_id = $1 and email = $2 and accepted_at is null and revoked_at is null",
+                tenant.0,
+                email,
+                at,
+            )
+            .execute(conn)
+            .await?
+        }
+        Entrance::Token(id) => {
+            sqlx::query!(
+                "update api_token set revoked_at = $3 where tenant_id = $1 and id = $2 and revoked_at is null",
+                tenant.0,
+                id.0,
+                at,
+            )
+            .execute(conn)
+            .await?
+        }
+        Entrance::TokensOf(user, roles) => {
+            sqlx::query!(
+                "update api_token set revoked_at = $4
+                 where tenant_id = $1 and created_by = $2 and role = any($3) and revoked_at is null",
+                tenant.0,
+                user.0,
+                roles,
+                at,
+            )
+            .execute(conn)
+            .await?
+        }
+    };
     Ok(done.rows_affected())
 }

@@ -32,17 +32,12 @@ fn key(bucket: &Bucket, value: &str) -> [u8; 32] {
 pub async fn enter(db: &Db, clock: &Clock, account: &str, address: &str) -> Result<()> {
     let mut tx = db.begin_system(SystemReason::Identity).await?;
     // Always in this order, so that two attempts can not wait for each other.
-    let mut result = Ok(());
     for (bucket, value) in [(&ADDRESS, address), (&ACCOUNT, account)] {
         if !value.is_empty() {
-            result = fill(tx.conn(), bucket, value, clock).await?;
-        }
-        if result.is_err() {
-            break;
+            fill(tx.conn(), bucket, value, clock).await?;
         }
     }
-    tx.commit().await?;
-    result
+    tx.commit().await
 }
 
 /// Gives the places back: the password was right.
@@ -69,7 +64,7 @@ pub async fn sweep(conn: &mut PgConnection, clock: &Clock) -> Result<()> {
     Ok(())
 }
 
-async fn fill(conn: &mut PgConnection, bucket: &Bucket, value: &str, clock: &Clock) -> Result<Result<()>> {
+async fn fill(conn: &mut PgConnection, bucket: &Bucket, value: &str, clock: &Clock) -> Result<()> {
     let key = key(bucket, value);
     let filled = sqlx::query_scalar!(
         "insert into sign_in_throttle as t (key, failures, updated_at) values ($1, 1, $2)
@@ -86,7 +81,7 @@ async fn fill(conn: &mut PgConnection, bucket: &Bucket, value: &str, clock: &Clo
     .fetch_optional(&mut *conn)
     .await?;
     if filled.is_some() {
-        return Ok(Ok(()));
+        return Ok(());
     }
     let wait = sqlx::query_scalar!(
         r#"select (failures + 1 - $3) / $2 - extract(epoch from $4 - updated_at)::float8 as "wait!"
@@ -99,5 +94,5 @@ async fn fill(conn: &mut PgConnection, bucket: &Bucket, value: &str, clock: &Clo
     .fetch_optional(conn)
     .await?;
     let seconds = wait.unwrap_or(1.0).ceil().clamp(1.0, bucket.size / bucket.leak);
-    Ok(Err(Error::rate_limited(Duration::from_secs_f64(seconds))))
+    Err(Error::rate_limited(Duration::from_secs_f64(seconds)))
 }

@@ -115,6 +115,23 @@ async fn an_account_is_throttled_then_free_again(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::kernel::db::MIGRATOR")]
+async fn a_refused_attempt_takes_no_place_from_others_at_the_address(pool: PgPool) {
+    let world = World::new(pool).await;
+    let attempt = async |account: &str| {
+        crate::identity::repo::throttle::enter(&world.db, &world.clock, account, "192.0.2.7").await
+    };
+    let mut refused = 0;
+    for _ in 0..80 {
+        refused += u32::from(attempt("stubborn@x").await.is_err());
+    }
+    assert_eq!(refused, 70);
+    for n in 0..40 {
+        attempt(&format!("{n}@x")).await.unwrap();
+    }
+    assert_eq!(attempt("one-more@x").await.unwrap_err().kind, Kind::RateLimited);
+}
+
+#[sqlx::test(migrator = "crate::kernel::db::MIGRATOR")]
 async fn guesses_at_the_same_time_all_count(pool: PgPool) {
     let world = World::new(pool).await;
     let guesses = futures::future::join_all((0..15).map(|_| world.sign_in("ana@acme.example", "wrong password"))).await;
