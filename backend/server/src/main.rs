@@ -205,7 +205,7 @@ async fn verify_audit(args: &DatabaseArgs) -> anyhow::Result<ExitCode> {
     let mut whole = true;
     let result = audit::verify_all(&database.db, |tenant, name, found| {
         let state = match &found.broken {
-            None => format!("{} entries, head {}", found.entries, hex::encode(&found.hash)),
+            None => format!("{} entries, head {}", found.entries(), hex::encode(&found.hash)),
             Some((sequence, what)) => {
                 whole = false;
                 format!("BROKEN at entry {sequence}: {what}")

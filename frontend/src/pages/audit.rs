@@ -47,11 +47,7 @@ pub fn audit() -> AnyView {
 
 fn proof(proof: &audit_verification::AuditVerificationAuditVerification) -> AnyView {
     let markup = if proof.valid { icons::SHIELD_CHECK } else { icons::TRIANGLE_ALERT };
-    let head = match proof.broken_at {
-        Some(at) => format!("The chain is broken at entry {}.", format::count(at)),
-        None => format!("The chain of {} holds.", format::counted(proof.entries, "entry", "entries")),
-    };
-    c::note(markup, view! { <b>{head}</b>" "<span class="t2">{c::text(&proof.message)}</span> }.into_any())
+    c::note(markup, view! { <b>{c::text(&proof.message)}</b> }.into_any())
 }
 
 fn content(data: data::ResponseData, params: &Params) -> AnyView {

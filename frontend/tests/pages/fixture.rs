@@ -306,7 +306,7 @@ pub fn answer(operation: &str, variables: &Value) -> Value {
             { "sequence": 1, "at": "2026-11-22T09:00:00Z", "actor": "lead@meridian.example", "action": "organization.created", "target": "organization 0193", "detail": {}, "requestId": "0193f2c8-7d10", "hash": "8e1b41d7b3a8c0e1f4e01b" }] } })
         }
         "AuditVerification" => {
-            json!({ "auditVerification": { "valid": true, "entries": 2, "brokenAt": null, "message": "Every hash fits." } })
+            json!({ "auditVerification": { "valid": true, "message": "Every hash fits." } })
         }
         other => return error("INTERNAL", &format!("the fixture has no {other}")),
     };

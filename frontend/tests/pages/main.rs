@@ -104,7 +104,7 @@ async fn every_page_comes_whole_from_the_server() {
         ("/settings/sessions", "Change password"),
         ("/settings/jobs", "Run again"),
         ("/audit", "finding.triaged"),
-        ("/audit?verify=true", "The chain of 2 entries holds."),
+        ("/audit?verify=true", "Every hash fits."),
         ("/sign-in", "Password"),
         ("/setup", "Create organization"),
         ("/invitations/secret", "You are invited to"),

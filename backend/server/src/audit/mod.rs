@@ -13,7 +13,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-pub use service::{Filter, Recorded, Verification, count, list, record, verify, verify_all};
+pub use service::{Filter, NEWEST, Recorded, Verification, count, list, record, verify, verify_all};
 
 /// What happened, to what. Actor, tenant, time and request id come from the transaction's context.
 #[derive(Clone, Debug)]

@@ -52,15 +52,24 @@ pub async fn append(conn: &mut PgConnection, row: &Row) -> Result<(), sqlx::Erro
     Ok(())
 }
 
-/// All entries of a tenant in order, one at a time, each with the head of the same snapshot.
-pub fn stream(conn: &mut PgConnection, tenant: Uuid) -> impl Stream<Item = Result<(Row, Option<Head>), sqlx::Error>> {
+/// A tenant's entries in order, one at a time, each with the head of the same snapshot: the `newest` up to the head, and
+/// whatever stands behind it.
+pub fn stream(
+    conn: &mut PgConnection,
+    tenant: Uuid,
+    newest: i64,
+) -> impl Stream<Item = Result<(Row, Option<Head>), sqlx::Error>> {
     sqlx::query!(
         r#"select tenant_id, sequence, at, actor_kind, actor_id, actor, action, target_kind, target_id, request_id,
                   detail, previous, hash,
                   (select h.sequence from audit_head h where h.tenant_id = $1) as head_sequence,
                   (select h.hash from audit_head h where h.tenant_id = $1) as head_hash
-           from audit_entry where tenant_id = $1 order by sequence"#,
+           from audit_entry
+           where tenant_id = $1
+             and sequence > (select coalesce(max(h.sequence), 0) - $2 from audit_head h where h.tenant_id = $1)
+           order by sequence"#,
         tenant,
+        newest,
     )
     .fetch(conn)
     .map_ok(|row| {
@@ -84,13 +93,19 @@ pub fn stream(conn: &mut PgConnection, tenant: Uuid) -> impl Stream<Item = Resul
     })
 }
 
-/// The head of a tenant that has no entries (as of this statement).
-pub async fn head_without_entries(conn: &mut PgConnection, tenant: Uuid) -> Result<Option<Head>, sqlx::Error> {
+/// The head of a tenant for whom [`stream`] gives nothing (as of this statement).
+pub async fn head_without_entries(
+    conn: &mut PgConnection,
+    tenant: Uuid,
+    newest: i64,
+) -> Result<Option<Head>, sqlx::Error> {
     sqlx::query_as!(
         Head,
-        "select sequence, hash from audit_head
-         where tenant_id = $1 and not exists (select from audit_entry e where e.tenant_id = $1)",
+        "select sequence, hash from audit_head h
+         where tenant_id = $1
+           and not exists (select from audit_entry e where e.tenant_id = $1 and e.sequence > h.sequence - $2::int8)",
         tenant,
+        newest,
     )
     .fetch_optional(conn)
     .await

@@ -89,11 +89,16 @@ pub async fn count(db: &Db, ctx: &Ctx, filter: &Filter) -> Result<i64> {
     Ok(repo::count(tx.conn(), filter).await?)
 }
 
+/// How many entries the page about the audit log checks: a fraction of a second, however long the log is.
+pub const NEWEST: i64 = 10_000;
+
 /// What checking a chain found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
-    /// How many entries fit, from the first on.
-    pub entries: i64,
+    /// The sequence of the first entry that was looked at. Beyond 1, the entries before it were taken on trust.
+    pub first: i64,
+    /// The sequence of the last entry that fits, all from `first` on fitting too.
+    pub last: i64,
     /// The sequence of the first entry that does not fit, and what is wrong with it.
     pub broken: Option<(i64, &'static str)>,
     /// The last hash that fits: to be kept elsewhere and compared.
@@ -101,29 +106,42 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Whether all fits.
+    /// Whether all that was looked at fits.
     #[must_use]
     pub const fn valid(&self) -> bool {
         self.broken.is_none()
     }
 
+    /// How many entries were looked at and fit.
+    #[must_use]
+    pub const fn entries(&self) -> i64 {
+        self.last + 1 - self.first
+    }
+
     /// A sentence for people.
     #[must_use]
     pub fn message(&self) -> String {
+        let hash = hex::encode(&self.hash);
         match self.broken {
-            None => format!("All {} entries fit. The last hash is {}.", self.entries, hex::encode(&self.hash)),
             Some((sequence, what)) => format!("Entry {sequence} does not fit: {what}"),
+            None if self.first == 1 => format!("All {} entries fit. The last hash is {hash}.", self.last),
+            None => format!(
+                "The newest {} of {} entries fit; `stance audit verify` checks all. The last hash is {hash}.",
+                self.entries(),
+                self.last,
+            ),
         }
     }
 }
 
-/// Recomputes the organization's chain, entry by entry, in constant memory.
+/// Recomputes the organization's newest hashes, at most `newest` of them, in constant memory. That the chain before them
+/// was not made anew as a whole, only [`verify_all`] shows.
 ///
 /// # Errors
 /// `FORBIDDEN` without `audit:read`.
-pub async fn verify(db: &Db, ctx: &Ctx) -> Result<Verification> {
+pub async fn verify(db: &Db, ctx: &Ctx, newest: i64) -> Result<Verification> {
     let mut tx = db.begin(ctx, Permission::AuditRead).await?;
-    verify_chain(tx.conn(), ctx.tenant).await
+    verify_chain(tx.conn(), ctx.tenant, newest).await
 }
 
 /// Recomputes the chains of all organizations, for `stance audit verify`; `report` gets each with its name.
@@ -138,39 +156,46 @@ pub async fn verify_all(db: &Db, mut report: impl FnMut(TenantId, &str, &Verific
         let Some((last, _)) = organizations.last() else { return Ok(()) };
         after = *last;
         for (tenant, name) in &organizations {
-            let verification = verify_chain(tx.conn(), TenantId(*tenant)).await?;
+            let verification = verify_chain(tx.conn(), TenantId(*tenant), i64::MAX).await?;
             report(TenantId(*tenant), name, &verification);
         }
     }
 }
 
-async fn verify_chain(conn: &mut PgConnection, tenant: TenantId) -> Result<Verification> {
-    let mut found = Verification { entries: 0, broken: None, hash: GENESIS.to_vec() };
+async fn verify_chain(conn: &mut PgConnection, tenant: TenantId, newest: i64) -> Result<Verification> {
+    let trusted = |head: Option<&Head>| head.map_or(0, |head| head.sequence.saturating_sub(newest).max(0));
+    let start = |after, hash| Verification { first: after + 1, last: after, broken: None, hash };
+    let mut found = start(0, GENESIS.to_vec());
     let mut last_head = None;
     {
-        let mut rows = std::pin::pin!(repo::stream(conn, tenant.0));
+        let mut rows = std::pin::pin!(repo::stream(conn, tenant.0, newest));
+        let mut begun = false;
         while let Some((row, head)) = rows.try_next().await.map_err(Error::from)? {
+            if !std::mem::replace(&mut begun, true) && trusted(head.as_ref()) > 0 {
+                found = start(trusted(head.as_ref()), row.previous.clone());
+            }
             if let Some(what) = misfit(&row, &found, head.as_ref()) {
-                found.broken = Some((found.entries + 1, what));
+                found.broken = Some((found.last + 1, what));
                 return Ok(found);
             }
-            found.entries = row.sequence;
+            found.last = row.sequence;
             found.hash = row.hash;
             last_head = head;
         }
     }
-    if found.entries == 0 {
-        last_head = repo::head_without_entries(conn, tenant.0).await?;
+    if last_head.is_none() {
+        last_head = repo::head_without_entries(conn, tenant.0, newest).await?;
+        found = start(trusted(last_head.as_ref()), found.hash);
     }
-    if last_head.is_some_and(|head| head.sequence > found.entries) {
-        found.broken = Some((found.entries + 1, "it is missing; the head of the chain counts more entries."));
+    if last_head.is_some_and(|head| head.sequence > found.last) {
+        found.broken = Some((found.last + 1, "it is missing; the head of the chain counts more entries."));
     }
     Ok(found)
 }
 
 /// What is wrong with a row that comes after those already found to fit.
 fn misfit(row: &Row, before: &Verification, head: Option<&Head>) -> Option<&'static str> {
-    if row.sequence != before.entries + 1 {
+    if row.sequence != before.last + 1 {
         return Some("it is missing.");
     }
     if row.previous != before.hash {

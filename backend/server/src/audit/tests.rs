@@ -29,12 +29,12 @@ async fn tamper(pool: &PgPool, sql: &'static str) {
 #[sqlx::test(migrator = "crate::kernel::db::MIGRATOR")]
 async fn an_untouched_chain_fits(pool: PgPool) {
     let (db, ctx) = chain_of(&pool, 0).await;
-    assert!(verify(&db, &ctx).await.unwrap().valid());
+    assert!(verify(&db, &ctx, NEWEST).await.unwrap().valid());
     for _ in 0..3 {
         append(&db, &ctx, "asset.updated").await;
     }
-    let found = verify(&db, &ctx).await.unwrap();
-    assert_eq!((found.entries, found.valid()), (3, true));
+    let found = verify(&db, &ctx, NEWEST).await.unwrap();
+    assert_eq!((found.entries(), found.valid()), (3, true));
     let mut reported = Vec::new();
     verify_all(&db, |tenant, name, found| reported.push((tenant, name.to_owned(), found.clone()))).await.unwrap();
     assert_eq!(reported, [(ctx.tenant, "acme".to_owned(), found)]);
@@ -49,16 +49,16 @@ async fn entries_of_a_rolled_back_change_leave_no_gap(pool: PgPool) {
         .unwrap();
     drop(tx);
     append(&db, &ctx, "asset.updated").await;
-    let found = verify(&db, &ctx).await.unwrap();
-    assert_eq!((found.entries, found.valid()), (2, true));
+    let found = verify(&db, &ctx, NEWEST).await.unwrap();
+    assert_eq!((found.entries(), found.valid()), (2, true));
 }
 
 #[sqlx::test(migrator = "crate::kernel::db::MIGRATOR")]
 async fn appends_at_the_same_time_make_one_chain(pool: PgPool) {
     let (db, ctx) = chain_of(&pool, 0).await;
     futures::future::join_all((0..8).map(|_| append(&db, &ctx, "asset.updated"))).await;
-    let found = verify(&db, &ctx).await.unwrap();
-    assert_eq!((found.entries, found.valid()), (8, true));
+    let found = verify(&db, &ctx, NEWEST).await.unwrap();
+    assert_eq!((found.entries(), found.valid()), (8, true));
 }
 
 #[sqlx::test(migrator = "crate::kernel::db::MIGRATOR")]
@@ -93,10 +93,10 @@ async fn a_change_of_any_column_is_found(pool: PgPool) {
     sqlx::raw_sql("create table kept as select * from audit_entry").execute(&pool).await.unwrap();
     for (column, change) in changes {
         tamper(&pool, change).await;
-        let found = verify(&db, &ctx).await.unwrap();
+        let found = verify(&db, &ctx, NEWEST).await.unwrap();
         assert_eq!(found.broken.map(|(sequence, _)| sequence), Some(2), "{column}: {}", found.message());
         tamper(&pool, "delete from audit_entry; insert into audit_entry select * from kept").await;
-        assert!(verify(&db, &ctx).await.unwrap().valid());
+        assert!(verify(&db, &ctx, NEWEST).await.unwrap().valid());
     }
 }
 
@@ -120,7 +120,7 @@ async fn removed_added_and_swapped_entries_are_found(pool: PgPool) {
         ),
     ] {
         tamper(&pool, change).await;
-        let found = verify(&db, &ctx).await.unwrap();
+        let found = verify(&db, &ctx, NEWEST).await.unwrap();
         assert_eq!(found.broken.map(|(sequence, _)| sequence), Some(sequence), "{change}: {}", found.message());
         tamper(&pool, "delete from audit_entry; insert into audit_entry select * from kept").await;
     }
@@ -133,9 +133,38 @@ async fn a_well_made_entry_past_the_head_is_found(pool: PgPool) {
         .execute(&pool)
         .await
         .unwrap();
-    assert_eq!(verify(&db, &ctx).await.unwrap().broken.map(|(sequence, _)| sequence), Some(3));
+    assert_eq!(verify(&db, &ctx, NEWEST).await.unwrap().broken.map(|(sequence, _)| sequence), Some(3));
     sqlx::raw_sql("delete from audit_head").execute(&pool).await.unwrap();
-    assert_eq!(verify(&db, &ctx).await.unwrap().broken.map(|(sequence, _)| sequence), Some(1));
+    assert_eq!(verify(&db, &ctx, NEWEST).await.unwrap().broken.map(|(sequence, _)| sequence), Some(1));
+}
+
+#[sqlx::test(migrator = "crate::kernel::db::MIGRATOR")]
+async fn the_newest_entries_are_checked_alone_and_nothing_is_said_of_the_others(pool: PgPool) {
+    let (db, ctx) = chain_of(&pool, 6).await;
+    let newest = async || verify(&db, &ctx, 3).await.unwrap();
+    let found = newest().await;
+    assert_eq!((found.first, found.last, found.entries(), found.valid()), (4, 6, 3, true));
+    assert!(found.message().starts_with("The newest 3 of 6 entries fit; `stance audit verify` checks all."));
+    assert_eq!(verify(&db, &ctx, 6).await.unwrap().first, 1);
+    sqlx::raw_sql("create table kept as select * from audit_entry").execute(&pool).await.unwrap();
+    for (change, broken) in [
+        ("update audit_entry set actor = 'x' where sequence = 4", Some(4)),
+        ("update audit_entry set previous = hash where sequence = 4", Some(4)),
+        ("update audit_entry set actor = 'x' where sequence = 6", Some(6)),
+        ("delete from audit_entry where sequence = 4", Some(4)),
+        ("delete from audit_entry where sequence = 6", Some(6)),
+        ("delete from audit_entry where sequence > 3", Some(4)),
+        ("update audit_entry set actor = 'x' where sequence = 3", None),
+    ] {
+        tamper(&pool, change).await;
+        assert_eq!(newest().await.broken.map(|(sequence, _)| sequence), broken, "{change}");
+        let mut all = Vec::new();
+        verify_all(&db, |_, _, found| all.push(found.valid())).await.unwrap();
+        assert_eq!(all, [false], "{change}: whoever checks all sees it");
+        tamper(&pool, "delete from audit_entry; insert into audit_entry select * from kept").await;
+    }
+    sqlx::raw_sql("update audit_head set sequence = 60").execute(&pool).await.unwrap();
+    assert!(!newest().await.valid(), "a head that counts too many");
 }
 
 #[sqlx::test(migrator = "crate::kernel::db::MIGRATOR")]

@@ -99,7 +99,7 @@ impl World {
         let ctx = Ctx::system(tenant, "test", self.clock.clone());
         let page = Page { first: 100, after: None };
         let entries = audit::list(&self.db, &ctx, &audit::Filter::default(), &page).await.unwrap();
-        assert!(audit::verify(&self.db, &ctx).await.unwrap().valid());
+        assert!(audit::verify(&self.db, &ctx, audit::NEWEST).await.unwrap().valid());
         entries.items.into_iter().map(|entry| (entry.action, entry.detail)).collect()
     }
 
