@@ -2,7 +2,9 @@
 
 use crate::{
     api::{self, graphql},
-    identity, jobs,
+    identity,
+    imports::Limits,
+    jobs,
     kernel::{
         Clock, Db,
         config::{DatabaseArgs, ServeArgs},
@@ -33,6 +35,7 @@ pub struct AppState {
     pub tasks: Tasks,
     pub live: Hub,
     pub settings: Arc<ServeArgs>,
+    pub limits: Limits,
     pub metrics: Metrics,
     pub watchers: Watchers,
     pub schema: graphql::Schema,
@@ -50,7 +53,8 @@ impl AppState {
         let tasks = Tasks::default();
         let live = Hub::start(&db, &tasks);
         Self {
-            schema: graphql::schema(db.clone(), live.clone(), "http://stance.test".into()),
+            schema: graphql::schema(db.clone(), live.clone(), "http://stance.test".into(), Limits::default()),
+            limits: Limits::default(),
             live,
             clock: Clock::System,
             settings: Arc::new(<Cli as clap::Parser>::parse_from(["stance"]).settings),
@@ -97,8 +101,10 @@ async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: S
     migrate(&db).await?;
     let tasks = Tasks::default();
     let live = Hub::start(&db, &tasks);
+    let limits = Limits { body: args.max_report_bytes, ..Limits::default() };
     let state = AppState {
-        schema: graphql::schema(db.clone(), live.clone(), args.origin()),
+        schema: graphql::schema(db.clone(), live.clone(), args.origin(), limits),
+        limits,
         live,
         clock: Clock::System,
         tasks: tasks.clone(),

@@ -1,5 +1,6 @@
 //! Reports and what is said of them.
 
+use crate::kernel::{Error, Kind, Result};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use stance_importers::{ImportError, Position};
@@ -12,6 +13,19 @@ pub struct Limits {
     pub body: u64,
     /// Reports of one organization that are not finished yet.
     pub unfinished: i64,
+}
+
+impl Limits {
+    /// Whether a body may have so many bytes.
+    ///
+    /// # Errors
+    /// `TOO_LARGE`.
+    pub fn admit(self, bytes: u64) -> Result<()> {
+        if bytes <= self.body {
+            return Ok(());
+        }
+        Err(Error::new(Kind::TooLarge, format!("A report may have at most {} bytes.", self.body)))
+    }
 }
 
 impl Default for Limits {

@@ -86,7 +86,7 @@ where
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(broken_off)?;
         bytes += chunk.len() as u64;
-        within(limits, bytes)?;
+        limits.admit(bytes)?;
         hash.update(&chunk);
     }
     if hash.finalize().as_slice() == digest {
@@ -98,13 +98,6 @@ where
 
 fn broken_off(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(Kind::BadInput, "The body broke off before its end; nothing was stored.").caused_by(error)
-}
-
-fn within(limits: Limits, bytes: u64) -> Result<()> {
-    if bytes <= limits.body {
-        return Ok(());
-    }
-    Err(Error::new(Kind::TooLarge, format!("A report may have at most {} bytes.", limits.body)))
 }
 
 /// An upload on its way.
@@ -129,7 +122,7 @@ impl Receipt<'_> {
         while let Some(chunk) = body.next().await {
             let mut chunk = chunk.map_err(broken_off)?;
             bytes += chunk.len() as u64;
-            within(self.limits, bytes)?;
+            self.limits.admit(bytes)?;
             hash.update(&chunk);
             while !chunk.is_empty() {
                 let part = chunk.split_to(chunk.len().min(PIECE - piece.len()));

@@ -5,7 +5,7 @@ pub mod auth;
 mod error_page;
 mod forms;
 mod health;
-mod limits;
+pub mod limits;
 mod live;
 mod metrics;
 mod observe;

@@ -252,7 +252,7 @@ async fn a_busy_server_says_so() {
 #[sqlx::test(migrations = false)]
 async fn a_requests_statements_are_counted(pool: PgPool) {
     // Another test's thread, without a listener, may have been first at sqlx's events and switched them off.
-    let _guard = telemetry::count_statements_here();
+    let _guard = telemetry::count_statements();
     sqlx::query("select 0").execute(&pool).await.unwrap();
     tracing::callsite::rebuild_interest_cache();
     let stats = Arc::new(telemetry::RequestStats::default());

@@ -1,40 +1,40 @@
 //! GraphQL over HTTP and web sockets.
 
-use super::{Schema, explorer, follow::Standing, limits, prepare, stand};
+use super::{Schema, explorer, follow::Standing, form, limits, prepare, stand};
 use crate::{
     app::AppState,
+    imports::Limits,
     kernel::{Ctx, Error, Kind, Result, telemetry},
-    web::auth::Authenticated,
+    web::{auth::Authenticated, limits::BODY},
 };
-use async_graphql::{
-    BatchRequest, Data, Executor, ParseRequestError, Request, Response, ServerError,
-    http::{MultipartOptions, receive_batch_body},
-};
+use async_graphql::{BatchRequest, Data, Executor, Request, Response, ServerError};
 use async_graphql_axum::{GraphQLProtocol, GraphQLResponse, GraphQLWebSocket};
 use axum::{
     Router,
-    extract::{FromRequest as _, FromRequestParts as _, State, WebSocketUpgrade},
+    extract::{DefaultBodyLimit, FromRequestParts as _, State, WebSocketUpgrade, ws::Message},
     http::{HeaderValue, header, request::Parts},
     response::IntoResponse,
     routing::{any, get},
 };
-use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
+use futures::{Stream, StreamExt as _, stream::BoxStream};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
-use tokio_util::{compat::TokioAsyncReadCompatExt as _, io::StreamReader};
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_stream::wrappers::IntervalStream;
+use tokio_util::sync::CancellationToken;
 
-/// The largest file that `importReport` takes; larger reports go by REST, which streams.
-const FILE: usize = 256 * 1024 * 1024;
 /// The largest message on a web socket.
 const MESSAGE: usize = 64 * 1024;
 /// How many operations a web socket runs at once.
 const OPERATIONS: usize = 20;
-/// How long a web socket may take to answer a ping, and its asker to come forward.
+/// How long a web socket may be silent: its asker comes forward within this time, and later answers pings.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How often listeners are asked whether they are still there. Many clients never ask by themselves.
+const PING: Duration = Duration::from_secs(10);
 
 pub fn router() -> Router<AppState> {
     Router::new()
-        .route("/graphql", get(explorer::page).post(post))
+        // Forms with a file are bounded part by part.
+        .route("/graphql", get(explorer::page).post(post).layer(DefaultBodyLimit::disable()))
         .route("/graphql/explorer.js", get(explorer::script))
         .route("/graphql/explorer.css", get(explorer::style))
         .route("/graphql/ws", any(socket))
@@ -45,23 +45,22 @@ async fn post(
     Authenticated(asker): Authenticated,
     request: axum::extract::Request,
 ) -> Result<GraphQLResponse> {
-    let request = read(request).await?;
+    let request = read(request, state.limits).await?;
     if let Some(name) = &request.operation_name {
         telemetry::record_operation(name);
     }
     Ok(super::execute(&state.schema, asker, request).await.into())
 }
 
-/// One request, as JSON or as a form with files (GraphQL multipart request specification).
-async fn read(request: axum::extract::Request) -> Result<Request> {
+/// One request, as JSON or as a form with a file.
+async fn read(request: axum::extract::Request, limits: Limits) -> Result<Request> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let content_type = content_type.unwrap_or_default().to_owned();
-    let batch = if content_type.starts_with("multipart/form-data") {
-        let body = request.into_body().into_data_stream().map_err(std::io::Error::other);
-        let options = MultipartOptions::default().max_num_files(1).max_file_size(FILE);
-        receive_batch_body(Some(content_type), StreamReader::new(body).compat(), options).await.map_err(unreadable)?
+    let batch = if content_type.is_some_and(|kind| kind.starts_with("multipart/form-data")) {
+        form::read(request, limits).await?
     } else {
-        let body = axum::body::Bytes::from_request(request, &()).await?;
+        let body = axum::body::to_bytes(request.into_body(), BODY).await.map_err(|error| {
+            Error::new(Kind::TooLarge, format!("The body broke off, or has more than {BODY} bytes.")).caused_by(error)
+        })?;
         serde_json::from_slice(&body).map_err(|error| {
             Error::new(Kind::BadInput, format!("The body must be a JSON object with `query`: {error}."))
         })?
@@ -71,16 +70,6 @@ async fn read(request: axum::extract::Request) -> Result<Request> {
         BatchRequest::Batch(_) => {
             Err(Error::new(Kind::BadInput, "Send one operation at a time; an operation may ask for several things."))
         }
-    }
-}
-
-fn unreadable(error: ParseRequestError) -> Error {
-    match error {
-        ParseRequestError::PayloadTooLarge => Error::new(
-            Kind::TooLarge,
-            format!("A file may have {} MiB here. Send it to POST /api/v1/reports, which takes any size.", FILE >> 20),
-        ),
-        error => Error::new(Kind::BadInput, format!("The form is not a GraphQL multipart request: {error}.")),
     }
 }
 
@@ -98,13 +87,39 @@ async fn socket(
     let stopping = state.tasks.stopping();
     let executor = Connected { schema: state.schema.clone(), operations: Arc::new(Semaphore::new(OPERATIONS)) };
     let upgrade = upgrade.max_message_size(MESSAGE).protocols(["graphql-transport-ws"]);
-    Ok(upgrade.on_upgrade(move |stream| async move {
-        let connected = GraphQLWebSocket::new(stream, executor, protocol)
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        let (socket, incoming) = socket.split();
+        let (outgoing, answers) = futures::channel::mpsc::channel(1);
+        let (known, ended) = (CancellationToken::new(), CancellationToken::new());
+        let introduced = known.clone();
+        let connected = GraphQLWebSocket::new_with_pair(outgoing, incoming, executor, protocol)
             .keepalive_timeout(SILENCE)
-            .on_connection_init(move |payload| introduce(state, parts, payload))
+            .on_connection_init(move |payload| async move {
+                introduce(state, parts, payload).await.inspect(|_| introduced.cancel())
+            })
             .serve();
-        tokio::select! { () = connected => {} () = stopping.cancelled() => {} }
+        let pings = pings(known).take_until(ended.clone().cancelled_owned());
+        let sent = futures::stream::select(answers, pings).map(Ok).forward(socket);
+        let talk = async {
+            tokio::join!(
+                async {
+                    connected.await;
+                    ended.cancel()
+                },
+                sent
+            )
+        };
+        tokio::select! { _ = talk => {} () = stopping.cancelled() => {} }
     }))
+}
+
+/// Pings from the moment that the asker is known: who never comes forward is not kept.
+fn pings(known: CancellationToken) -> impl Stream<Item = Message> {
+    let begin = async move {
+        known.cancelled().await;
+        tokio::time::interval_at(Instant::now() + PING, PING)
+    };
+    futures::stream::once(begin).flat_map(IntervalStream::new).map(|_| Message::text(r#"{"type":"ping"}"#))
 }
 
 async fn introduce(state: AppState, mut parts: Parts, payload: serde_json::Value) -> async_graphql::Result<Data> {

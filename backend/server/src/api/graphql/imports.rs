@@ -145,9 +145,8 @@ impl Report {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<Finding>> {
-        let page = Page::parse(first, after.as_deref())?;
         let filter = crate::findings::Filter { report: Some(self.0.id), ..Default::default() };
-        findings::list(ctx.db()?, ctx.asker()?, page, filter, None).await
+        findings::list(ctx, first, after, filter, None).await
     }
 }
 
@@ -317,7 +316,7 @@ impl ImportsMutation {
         let events = ctx.data::<Hub>()?.subscribe(asker.tenant);
         let upload = Upload { format: "stance".to_owned(), ..Upload::default() };
         let body = stream::iter([Ok::<_, Infallible>(Bytes::from(body.to_string()))]);
-        let id = imports::accept(db, asker, Limits::default(), upload, body).await?;
+        let id = imports::accept(db, asker, *ctx.data::<Limits>()?, upload, body).await?;
         Ok(IngestFindingsPayload { report: Report(imports::wait(db, asker, id, events, PATIENCE).await?) })
     }
 
@@ -345,7 +344,7 @@ impl ImportsMutation {
         }));
         let upload = Upload { format, asset, filename, idempotency_key: None };
         let (db, asker) = (ctx.db()?, ctx.asker()?);
-        let id = imports::accept(db, asker, Limits::default(), upload, chunks).await?;
+        let id = imports::accept(db, asker, *ctx.data::<Limits>()?, upload, chunks).await?;
         Ok(Report(imports::get(db, asker, id).await?))
     }
 }

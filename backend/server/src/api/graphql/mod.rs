@@ -14,6 +14,7 @@ pub mod error;
 mod explorer;
 pub mod findings;
 pub mod follow;
+mod form;
 pub mod http;
 pub mod identity;
 pub mod imports;
@@ -29,6 +30,7 @@ pub mod search;
 mod tests;
 
 use crate::{
+    imports::Limits,
     kernel::{Ctx, Db},
     live::Hub,
 };
@@ -84,10 +86,11 @@ pub fn sdl() -> String {
     builder().finish().sdl_with_options(options)
 }
 
-/// The schema, ready to be asked with [`execute`]. Links that it gives out begin with `public_url`.
+/// The schema, ready to be asked with [`execute`]. Links that it gives out begin with `public_url`; `limits` are those of
+/// uploads, by whichever door they come.
 #[must_use]
-pub fn schema(db: Db, live: Hub, public_url: String) -> Schema {
-    builder().data(db).data(live).data(identity::PublicUrl(public_url)).finish()
+pub fn schema(db: Db, live: Hub, public_url: String, limits: Limits) -> Schema {
+    builder().data(db).data(live).data(identity::PublicUrl(public_url)).data(limits).finish()
 }
 
 /// Answers one request in the name of `asker`. The dashboard's pages call this in process; HTTP comes by [`http`].

@@ -3,7 +3,7 @@
 use super::extract::{Path, Query};
 use crate::{
     app::AppState,
-    imports::{self, Counts, Limits, Report, ReportError, Upload},
+    imports::{self, Counts, Report, ReportError, Upload},
     inventory,
     kernel::{Ctx, Db, Error, Kind, Permission, Result},
     web::auth::Authenticated,
@@ -100,10 +100,9 @@ async fn upload(
         None | Some("gzip" | "identity") => {}
         Some(_) => return Err(Error::new(Kind::BadInput, "Content-Encoding must be gzip or identity.")),
     }
-    let limits = Limits { body: state.settings.max_report_bytes, ..Limits::default() };
     let UploadQuery { format, asset, filename } = query;
     let upload = Upload { format, asset, filename, idempotency_key };
-    let id = imports::accept(&state.db, &ctx, limits, upload, body.into_data_stream()).await?;
+    let id = imports::accept(&state.db, &ctx, state.limits, upload, body.into_data_stream()).await?;
     let location = format!("/api/v1/reports/{id}");
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(Accepted { report_id: id.0 })))
 }
