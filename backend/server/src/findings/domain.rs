@@ -145,6 +145,18 @@ pub enum Key {
     FirstSeen(FindingId),
 }
 
+impl Key {
+    /// The order of the list that it is a place in.
+    #[must_use]
+    pub const fn sort(&self) -> Sort {
+        match self {
+            Self::Risk(..) => Sort::Risk,
+            Self::Severity(..) => Sort::Severity,
+            Self::FirstSeen(..) => Sort::FirstSeen,
+        }
+    }
+}
+
 impl Sort {
     #[must_use]
     pub fn key(self, finding: &Finding) -> Key {
@@ -177,5 +189,5 @@ pub struct Hit {
     pub id: FindingId,
     pub title: String,
     pub severity: Severity,
-    pub asset: String,
+    pub asset_id: AssetId,
 }

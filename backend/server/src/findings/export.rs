@@ -29,6 +29,7 @@ pub struct Row {
     pub title: String,
     pub rule: String,
     pub asset_kind: String,
+    /// This and the name are empty for who may not see assets.
     pub asset_key: String,
     pub asset_name: String,
     /// Names of the tools that still report it.
@@ -36,11 +37,24 @@ pub struct Row {
     pub categories: Vec<String>,
     pub first_seen: DateTime<Utc>,
     pub resolved_at: Option<DateTime<Utc>>,
+    /// `None` also for who may not see members.
     pub assignee: Option<String>,
     pub decision_reason: Option<String>,
     pub decision_expires_at: Option<DateTime<Utc>>,
     pub description: String,
     pub remediation: String,
+}
+
+impl Row {
+    /// What the asker may see of it.
+    fn seen_by(mut self, asker: &Ctx) -> Self {
+        if !asker.may(Permission::AssetRead) {
+            self.asset_key.clear();
+            self.asset_name.clear();
+        }
+        self.assignee = self.assignee.filter(|_| asker.may(Permission::MemberRead));
+        self
+    }
 }
 
 /// Begins an export: rows by risk, the highest first, all of one moment. An error in the middle is the last item.
@@ -49,6 +63,7 @@ pub struct Row {
 /// `FORBIDDEN` without `finding:export`, or when the database fails at the start.
 pub async fn export(db: &Db, ctx: &Ctx, filter: Filter) -> Result<mpsc::Receiver<Result<Row>>> {
     let mut tx = db.begin(ctx, Permission::FindingExport).await?;
+    let asker = ctx.clone();
     let (sender, receiver) = mpsc::channel(AHEAD);
     telemetry::spawn(async move {
         let mut query = QueryBuilder::<Postgres>::new(
@@ -74,7 +89,7 @@ pub async fn export(db: &Db, ctx: &Ctx, filter: Filter) -> Result<mpsc::Receiver
                 Ok(Some(row)) => (Ok(row), false),
                 Err(error) => (Err(Error::from(error)), true),
             };
-            if sender.send_timeout(row, PATIENCE).await.is_err() || last {
+            if sender.send_timeout(row.map(|row: Row| row.seen_by(&asker)), PATIENCE).await.is_err() || last {
                 return;
             }
         }

@@ -285,11 +285,9 @@ pub(super) async fn creations(tx: &mut TenantTx, ids: &[FindingId]) -> Result<Ve
 /// Findings whose title or rule has the text, the riskiest first.
 pub(super) async fn search(tx: &mut TenantTx, pattern: &str, limit: i64) -> Result<Vec<Hit>> {
     let rows = sqlx::query!(
-        r#"select f.id as "id: FindingId", f.title, f.severity, a.name
-           from (select id, title, severity, asset_id, risk from finding
-                 where (title ilike $1 or rule ilike $1) and status <> 'RESOLVED'
-                 order by risk desc, id desc limit $2) f
-           join asset a on a.id = f.asset_id order by f.risk desc, f.id desc"#,
+        r#"select id as "id: FindingId", title, severity, asset_id as "asset_id: AssetId" from finding
+           where (title ilike $1 or rule ilike $1) and status <> 'RESOLVED'
+           order by risk desc, id desc limit $2"#,
         pattern,
         limit,
     )
@@ -299,7 +297,7 @@ pub(super) async fn search(tx: &mut TenantTx, pattern: &str, limit: i64) -> Resu
         id: row.id,
         title: row.title,
         severity: Rank::try_from(row.severity).map_or(Severity::Info, |rank| rank.0),
-        asset: row.name,
+        asset_id: row.asset_id,
     });
     Ok(hit.collect())
 }

@@ -2,7 +2,7 @@
 
 use super::{Decision, Event, Filter, Finding, Hit, Key, Occurrence, Seen, SeverityCounts, Sort, Summary, repo};
 use crate::kernel::{
-    Ctx, Db, Error, Permission, Result,
+    Ctx, Db, Permission, Result,
     page::{Page, Slice},
 };
 use stance_shared::{AssetId, DecisionId, FindingId};
@@ -29,15 +29,7 @@ pub async fn list(
     descending: bool,
     page: &Page<Key>,
 ) -> Result<Slice<Finding>> {
-    let fits = match &page.after {
-        None => true,
-        Some(Key::Risk(..)) => sort == Sort::Risk,
-        Some(Key::Severity(..)) => sort == Sort::Severity,
-        Some(Key::FirstSeen(..)) => sort == Sort::FirstSeen,
-    };
-    if !fits {
-        return Err(Error::field("after", "is a cursor of a list that was sorted otherwise"));
-    }
+    page.sorted(|key| key.sort() == sort)?;
     let mut tx = db.begin(ctx, Permission::FindingRead).await?;
     Ok(page.slice(repo::list(&mut tx, filter, sort, descending, page).await?))
 }

@@ -151,6 +151,18 @@ pub enum Key {
     LastSeen(DateTime<Utc>, AssetId),
 }
 
+impl Key {
+    /// The order of the list that it is a place in.
+    #[must_use]
+    pub const fn sort(&self) -> Sort {
+        match self {
+            Self::Risk(..) => Sort::Risk,
+            Self::Name(..) => Sort::Name,
+            Self::LastSeen(..) => Sort::LastSeen,
+        }
+    }
+}
+
 impl Sort {
     #[must_use]
     pub fn key(self, asset: &Asset) -> Key {

@@ -48,15 +48,7 @@ pub async fn list(
     descending: bool,
     page: &Page<Key>,
 ) -> Result<Slice<Asset>> {
-    let fits = match &page.after {
-        None => true,
-        Some(Key::Risk(..)) => sort == Sort::Risk,
-        Some(Key::Name(..)) => sort == Sort::Name,
-        Some(Key::LastSeen(..)) => sort == Sort::LastSeen,
-    };
-    if !fits {
-        return Err(Error::field("after", "is a cursor of a list that was sorted otherwise"));
-    }
+    page.sorted(|key| key.sort() == sort)?;
     let mut tx = db.begin(ctx, Permission::AssetRead).await?;
     Ok(page.slice(repo::list(&mut tx, filter, sort, descending, page).await?))
 }

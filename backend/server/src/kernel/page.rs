@@ -48,6 +48,17 @@ impl<K: DeserializeOwned> Page<K> {
 }
 
 impl<K> Page<K> {
+    /// Refuses a cursor of the same list sorted otherwise.
+    ///
+    /// # Errors
+    /// `BAD_INPUT`, when there is a cursor and `fits` says no.
+    pub fn sorted(&self, fits: impl FnOnce(&K) -> bool) -> Result<()> {
+        if self.after.as_ref().is_none_or(fits) {
+            return Ok(());
+        }
+        Err(Error::field("after", "is a cursor of a list that was sorted otherwise"))
+    }
+
     /// How many rows to fetch: one more than asked for tells whether there is a next page.
     #[must_use]
     pub const fn limit(&self) -> i64 {
@@ -81,6 +92,13 @@ mod tests {
         assert_eq!(page.after, Some(key));
         let error = Page::<(f64, uuid::Uuid)>::parse(None, Some("%%%")).unwrap_err();
         assert_eq!(error.fields[0].field, "after");
+    }
+
+    #[test]
+    fn a_cursor_of_another_order_is_refused() {
+        let page = |after| Page::<i64> { first: 1, after };
+        assert!(page(None).sorted(|_| false).is_ok() && page(Some(1)).sorted(|key| *key == 1).is_ok());
+        assert_eq!(page(Some(2)).sorted(|key| *key == 1).unwrap_err().fields[0].field, "after");
     }
 
     #[test]

@@ -177,9 +177,3 @@ pub fn start(format: LogFormat) {
         tracing::error!(place, "panic");
     }));
 }
-
-/// Counts statements on this thread (tests).
-#[cfg(test)]
-pub fn count_statements_here() -> tracing::subscriber::DefaultGuard {
-    tracing::subscriber::set_default(tracing_subscriber::registry().with(StatementCounter))
-}

@@ -2,7 +2,7 @@
 
 use super::{
     domain::{AssetRisk, Facts},
-    repo,
+    repo::{self, TopFinding},
 };
 use crate::kernel::{Ctx, Db, Error, Permission, Result};
 use stance_engine::risk::{CHECKS, CheckResult, CheckState, constants::mean_weight, weight};
@@ -69,20 +69,34 @@ pub fn points(total: f64, term: f64) -> f64 {
     if whole <= 0.0 { 0.0 } else { 100.0 * total * (weight(term) / whole).min(1.0) }
 }
 
-/// The `first` largest terms of an asset's residual risk: its open findings and what it inherits.
+/// The `first` largest terms of each asset's residual risk: its open findings and what it inherits. Assets that were never
+/// computed are left out.
 ///
 /// # Errors
 /// `FORBIDDEN`; or when the database fails.
-pub async fn shares(db: &Db, ctx: &Ctx, asset: AssetId, risk: &AssetRisk, first: i64) -> Result<Shares> {
-    let Some(total) = risk.all.residual else { return Ok(Shares::default()) };
+pub async fn shares(db: &Db, ctx: &Ctx, assets: &[AssetId], first: i64) -> Result<HashMap<AssetId, Shares>> {
     let mut tx = db.begin(ctx, Permission::FindingRead).await?;
-    let findings = repo::top_of_asset(&mut tx, asset, first).await?;
-    let own = findings.into_iter().map(|(id, layer, term)| Share {
-        finding: Some(FindingId(id)),
+    tx.also_require(Permission::AssetRead)?;
+    let ids: Vec<Uuid> = assets.iter().map(|id| id.0).collect();
+    let risks = repo::asset_risks(&mut tx, &ids).await?;
+    let mut findings: HashMap<AssetId, Vec<TopFinding>> = HashMap::new();
+    for finding in repo::top_of_assets(&mut tx, &ids, first).await? {
+        findings.entry(AssetId(finding.asset)).or_default().push(finding);
+    }
+    Ok(risks
+        .into_iter()
+        .map(|(id, risk)| (id, share(&risk, findings.remove(&id).unwrap_or_default(), first)))
+        .collect())
+}
+
+fn share(risk: &AssetRisk, findings: Vec<TopFinding>, first: i64) -> Shares {
+    let Some(total) = risk.all.residual else { return Shares::default() };
+    let own = findings.into_iter().map(|finding| Share {
+        finding: Some(FindingId(finding.id)),
         inherited_from: None,
-        layer,
-        risk: term,
-        points: points(total, term),
+        layer: finding.layer,
+        risk: finding.risk,
+        points: points(total, finding.risk),
     });
     let inherited = risk.inherited.iter().map(|term| Share {
         finding: None,
@@ -98,20 +112,24 @@ pub async fn shares(db: &Db, ctx: &Ctx, asset: AssetId, risk: &AssetRisk, first:
     let other_count = terms.saturating_sub(i32::try_from(items.len()).unwrap_or(i32::MAX)).max(0);
     let listed: f64 = items.iter().map(|share| share.points).sum();
     let other_points = if other_count == 0 { 0.0 } else { (100.0 * total - listed).max(0.0) };
-    Ok(Shares { items, other_count, other_points })
+    Shares { items, other_count, other_points }
 }
 
-/// The checks of an asset.
+/// The checks of assets, with the facts that they look at.
 ///
 /// # Errors
 /// `FORBIDDEN`, or when the database fails.
-pub async fn checks(db: &Db, ctx: &Ctx, asset: AssetId) -> Result<Option<(Facts, Vec<CheckResult>)>> {
+pub async fn checks(db: &Db, ctx: &Ctx, assets: &[AssetId]) -> Result<HashMap<AssetId, (Facts, Vec<CheckResult>)>> {
     let mut tx = db.begin(ctx, Permission::AssetRead).await?;
-    let facts = repo::facts(&mut tx, Some(&[asset.0])).await?.pop();
-    Ok(facts.map(|facts| {
-        let checks = facts.completeness(ctx.now()).checks;
-        (facts, checks)
-    }))
+    let ids: Vec<Uuid> = assets.iter().map(|id| id.0).collect();
+    let facts = repo::facts(&mut tx, Some(&ids)).await?;
+    Ok(facts
+        .into_iter()
+        .map(|facts| {
+            let checks = facts.completeness(ctx.now()).checks;
+            (facts.asset, (facts, checks))
+        })
+        .collect())
 }
 
 /// What each asset adds to the mean's sum: weight × risk⁴.
@@ -178,10 +196,8 @@ pub async fn top_findings(db: &Db, ctx: &Ctx, first: i32) -> Result<TopFindings>
     let gain = |asset: &Uuid, closed: f64| {
         assets.get(asset).map_or(0.0, |(whole, mean)| mean * ((-(whole - closed).max(0.0)).exp() - (-whole).exp()))
     };
-    let mut ranked: Vec<_> = candidates
-        .into_iter()
-        .map(|(asset, finding, risk)| (gain(&asset, weight(risk)), asset, finding, risk))
-        .collect();
+    let mut ranked: Vec<_> =
+        candidates.into_iter().map(|top| (gain(&top.asset, weight(top.risk)), top.asset, top.id, top.risk)).collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.3.total_cmp(&a.3)).then(a.2.cmp(&b.2)));
     ranked.truncate(usize::try_from(first).unwrap_or_default());
     let mut closed: BTreeMap<Uuid, f64> = BTreeMap::new();

@@ -371,17 +371,23 @@ pub async fn posture_history(tx: &mut TenantTx, scope: Scope, since: NaiveDate) 
     .await?)
 }
 
-pub async fn asset_history(tx: &mut TenantTx, asset: AssetId, since: NaiveDate) -> Result<Vec<RiskPoint>> {
-    Ok(sqlx::query_as!(
-        RiskPoint,
-        "select day, residual, completeness from asset_risk_day
-         where tenant_id = $1 and asset_id = $2 and layer = 'ALL' and day >= $3 order by day",
+pub async fn asset_history(tx: &mut TenantTx, assets: &[Uuid], since: NaiveDate) -> Result<Vec<(AssetId, RiskPoint)>> {
+    let rows = sqlx::query!(
+        "select asset_id, day, residual, completeness from asset_risk_day
+         where tenant_id = $1 and asset_id = any($2) and layer = 'ALL' and day >= $3 order by asset_id, day",
         tx.ctx().tenant.0,
-        asset.0,
+        assets,
         since
     )
     .fetch_all(tx.conn())
-    .await?)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let point = RiskPoint { day: row.day, residual: row.residual, completeness: row.completeness };
+            (AssetId(row.asset_id), point)
+        })
+        .collect())
 }
 
 /// What happened on each day since: by the reports' counts, and by the decisions of people.
@@ -406,25 +412,20 @@ pub async fn day_changes(tx: &mut TenantTx, since: NaiveDate) -> Result<Vec<DayC
     .await?)
 }
 
-/// An asset's open findings by risk, the highest first.
-pub async fn top_of_asset(tx: &mut TenantTx, asset: AssetId, limit: i64) -> Result<Vec<(Uuid, Layer, f64)>> {
-    let rows = sqlx::query!(
-        "select id, layer, risk from finding
-         where tenant_id = $1 and asset_id = $2 and status in ('OPEN', 'IN_PROGRESS') order by risk desc, id desc limit $3",
-        tx.ctx().tenant.0,
-        asset.0,
-        limit
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    rows.into_iter().map(|row| Ok((row.id, row.layer.parse()?, row.risk))).collect()
+/// An open finding of an asset.
+pub struct TopFinding {
+    pub asset: Uuid,
+    pub id: Uuid,
+    pub layer: Layer,
+    pub risk: f64,
 }
 
-/// The open findings of the highest risk of each of the assets.
-pub async fn top_of_assets(tx: &mut TenantTx, assets: &[Uuid], each: i64) -> Result<Vec<(Uuid, Uuid, f64)>> {
+/// The open findings of the highest risk of each of the assets, of each the highest first.
+pub async fn top_of_assets(tx: &mut TenantTx, assets: &[Uuid], each: i64) -> Result<Vec<TopFinding>> {
     let rows = sqlx::query!(
-        r#"select a.id as "asset!", f.id as "finding!", f.risk as "risk!" from unnest($2::uuid[]) a(id), lateral (
-             select id, risk from finding
+        r#"select a.id as "asset!", f.id as "id!", f.layer as "layer!", f.risk as "risk!"
+           from unnest($2::uuid[]) a(id), lateral (
+             select id, layer, risk from finding
              where tenant_id = $1 and asset_id = a.id and status in ('OPEN', 'IN_PROGRESS') order by risk desc, id desc limit $3) f"#,
         tx.ctx().tenant.0,
         assets,
@@ -432,7 +433,9 @@ pub async fn top_of_assets(tx: &mut TenantTx, assets: &[Uuid], each: i64) -> Res
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(rows.into_iter().map(|row| (row.asset, row.finding, row.risk)).collect())
+    rows.into_iter()
+        .map(|row| Ok(TopFinding { asset: row.asset, id: row.id, layer: row.layer.parse()?, risk: row.risk }))
+        .collect()
 }
 
 /// The open finding with the highest risk in a layer.

@@ -87,13 +87,23 @@ pub async fn posture_history(db: &Db, ctx: &Ctx, scope: Scope, days: i32) -> Res
     repo::posture_history(&mut db.begin(ctx, Permission::PostureRead).await?, scope, since).await
 }
 
-/// An asset's days up to today, oldest first.
+/// Assets' days up to today, oldest first; assets without any are left out.
 ///
 /// # Errors
 /// As [`posture_history`].
-pub async fn asset_history(db: &Db, ctx: &Ctx, asset: AssetId, days: i32) -> Result<Vec<RiskPoint>> {
+pub async fn asset_history(
+    db: &Db,
+    ctx: &Ctx,
+    assets: &[AssetId],
+    days: i32,
+) -> Result<HashMap<AssetId, Vec<RiskPoint>>> {
     let since = since(ctx, days)?;
-    repo::asset_history(&mut db.begin(ctx, Permission::AssetRead).await?, asset, since).await
+    let ids: Vec<Uuid> = assets.iter().map(|id| id.0).collect();
+    let mut histories: HashMap<AssetId, Vec<RiskPoint>> = HashMap::new();
+    for (id, point) in repo::asset_history(&mut db.begin(ctx, Permission::AssetRead).await?, &ids, since).await? {
+        histories.entry(id).or_default().push(point);
+    }
+    Ok(histories)
 }
 
 /// What happened on each of the last days, oldest first; days on which nothing did are zero.

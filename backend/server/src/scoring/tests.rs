@@ -157,7 +157,7 @@ async fn shares_add_up_and_what_if_agrees_with_closing(pool: PgPool) {
     bench.recompute(&[model]).await;
     let risk = bench.risk(model).await;
     let total = risk.all.residual.unwrap();
-    let shares = shares(&bench.db, &bench.ctx, model, &risk, 2).await.unwrap();
+    let shares = shares(&bench.db, &bench.ctx, &[model], 2).await.unwrap().remove(&model).unwrap();
     assert_eq!((shares.items.len(), shares.other_count), (2, 2));
     assert_eq!(shares.items[0].finding.unwrap().0, worst);
     // Criticality HIGH was applied to the findings by the job.
@@ -198,7 +198,7 @@ async fn each_day_has_one_point_and_checks_grow_stale_by_time_alone(pool: PgPool
     assert_eq!(posture(&bench.db, &bench.ctx).await.unwrap().all.checks_fresh, fresh - 1);
     let history = posture_history(&bench.db, &bench.ctx, Scope::All, 60).await.unwrap();
     assert_eq!(history.len(), 2);
-    assert_eq!(asset_history(&bench.db, &bench.ctx, model, 60).await.unwrap().len(), 2);
+    assert_eq!(asset_history(&bench.db, &bench.ctx, &[model], 60).await.unwrap()[&model].len(), 2);
     let gaps = gaps(&bench.db, &bench.ctx, 10).await.unwrap();
     assert!(gaps.iter().any(|gap| gap.check == "red-teamed" && gap.assets == 1), "{gaps:?}");
 }

@@ -101,10 +101,8 @@ impl Asset {
         filter: Option<FindingFilter>,
         sort: Option<FindingSort>,
     ) -> Result<Connection<Finding>> {
-        let page = Page::parse(first, after.as_deref())?;
-        let mut filter = filter.unwrap_or_default().read(ctx.asker()?)?;
-        filter.asset = Some(self.0.id);
-        findings::list(ctx.db()?, ctx.asker()?, page, filter, sort).await
+        let filter = FindingFilter::read(filter, ctx.asker()?)?;
+        findings::list(ctx, first, after, crate::findings::Filter { asset: Some(self.0.id), ..filter }, sort).await
     }
 
     async fn risk(&self, ctx: &Context<'_>) -> Result<AssetRisk> {

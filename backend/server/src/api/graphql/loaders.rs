@@ -10,6 +10,7 @@ use crate::{
 };
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use futures::future::try_join_all;
+use stance_engine::risk::CheckResult;
 use stance_shared::{AssetId, DecisionId, FindingId, ReportId, UserId};
 use std::{collections::HashMap, hash::Hash};
 
@@ -177,6 +178,63 @@ impl Loader<AssetRiskOf> for Batch {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let found = scoring::asset_risks(&self.db, &self.asker, &ids).await?;
         Ok(found.into_iter().map(|(id, risk)| (AssetRiskOf(id), risk)).collect())
+    }
+}
+
+/// The largest shares of an asset's risk.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SharesOf(pub AssetId, pub i64);
+
+impl Loader<SharesOf> for Batch {
+    type Value = scoring::Shares;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[SharesOf]) -> Result<HashMap<SharesOf, Self::Value>, Self::Error> {
+        by_argument(
+            keys,
+            |key| (key.1, key.0),
+            |first, ids| async move {
+                let found = scoring::shares(&self.db, &self.asker, &ids, first).await?;
+                Ok(found.into_iter().map(|(id, shares)| (SharesOf(id, first), shares)).collect())
+            },
+        )
+        .await
+    }
+}
+
+/// The checks of an asset, with the facts that they look at.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChecksOf(pub AssetId);
+
+impl Loader<ChecksOf> for Batch {
+    type Value = (scoring::Facts, Vec<CheckResult>);
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[ChecksOf]) -> Result<HashMap<ChecksOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = scoring::checks(&self.db, &self.asker, &ids).await?;
+        Ok(found.into_iter().map(|(id, checks)| (ChecksOf(id), checks)).collect())
+    }
+}
+
+/// The last days of an asset's risk.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RiskDaysOf(pub AssetId, pub i32);
+
+impl Loader<RiskDaysOf> for Batch {
+    type Value = Vec<scoring::RiskPoint>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[RiskDaysOf]) -> Result<HashMap<RiskDaysOf, Self::Value>, Self::Error> {
+        by_argument(
+            keys,
+            |key| (key.1, key.0),
+            |days, ids| async move {
+                let found = scoring::asset_history(&self.db, &self.asker, &ids, days).await?;
+                Ok(found.into_iter().map(|(id, points)| (RiskDaysOf(id, days), points)).collect())
+            },
+        )
+        .await
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     GraphqlContext as _,
     findings::{self, Finding},
     inventory::{self, Asset},
-    loaders::AssetRiskOf,
+    loaders::{AssetRiskOf, ChecksOf, RiskDaysOf, SharesOf},
 };
 use crate::{
     kernel::{Error, page::Page},
@@ -361,8 +361,7 @@ impl AssetRisk {
     #[graphql(complexity = "10 + first.max(1) as usize * child_complexity")]
     async fn shares(&self, ctx: &Context<'_>, #[graphql(default = 20)] first: i32) -> Result<RiskShares> {
         let first = Page::<()>::parse(Some(first), None)?.first;
-        let Some(risk) = &self.risk else { return Ok(RiskShares::default()) };
-        let shares = scoring::shares(ctx.db()?, ctx.asker()?, self.asset.id, risk, first).await?;
+        let shares = ctx.loaders()?.load_one(SharesOf(self.asset.id, first)).await?.unwrap_or_default();
         let view = |share: scoring::Share| RiskShare {
             layer: share.layer,
             risk: share.risk,
@@ -380,7 +379,7 @@ impl AssetRisk {
     /// What applies to the asset, and whether it is known.
     #[graphql(complexity = "10 + 6 * child_complexity")]
     async fn checks(&self, ctx: &Context<'_>) -> Result<Vec<Check>> {
-        let found = scoring::checks(ctx.db()?, ctx.asker()?, self.asset.id).await?;
+        let found = ctx.loaders()?.load_one(ChecksOf(self.asset.id)).await?;
         let (facts, checks) = found.ok_or_else(|| Error::not_found("asset"))?;
         let view = |check: risk::CheckResult| Check {
             id: check.id,
@@ -410,7 +409,7 @@ impl AssetRisk {
     /// Oldest first, at most 366 days.
     #[graphql(complexity = "10 + days.max(1) as usize * child_complexity")]
     async fn history(&self, ctx: &Context<'_>, #[graphql(default = 30)] days: i32) -> Result<Vec<RiskPoint>> {
-        let points = scoring::asset_history(ctx.db()?, ctx.asker()?, self.asset.id, days).await?;
+        let points = ctx.loaders()?.load_one(RiskDaysOf(self.asset.id, days)).await?.unwrap_or_default();
         Ok(points.into_iter().map(RiskPoint::from).collect())
     }
 

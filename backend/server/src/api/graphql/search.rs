@@ -7,6 +7,8 @@ use crate::{
     kernel::{Permission, page::Page, text},
 };
 use async_graphql::{Context, Object, Result, SimpleObject};
+use stance_shared::AssetId;
+use std::collections::HashMap;
 
 /// Pages by name and address, with what one needs to see them.
 const PAGES: [(&str, &str, Permission); 9] = [
@@ -72,10 +74,18 @@ impl SearchQuery {
             // Both kinds have their place, whichever has more.
             let room = usize::try_from(page.first).unwrap_or_default();
             hits.truncate((room - room / 3).max(room.saturating_sub(findings.len())));
+            // What the finding's asset is called is not for everybody who may see the finding.
+            let named: HashMap<AssetId, inventory::Asset> = match asker.may(Permission::AssetRead) {
+                true => ctx.loaders()?.load_many(findings.iter().map(|finding| finding.asset_id)).await?,
+                false => HashMap::new(),
+            };
             hits.extend(findings.into_iter().map(|finding| SearchHit {
                 kind: "finding".to_owned(),
                 url: format!("/findings/{}", node::id(finding.id).as_str()),
-                subtitle: format!("{} · {}", finding.severity.label(), finding.asset),
+                subtitle: match named.get(&finding.asset_id) {
+                    Some(asset) => format!("{} · {}", finding.severity.label(), asset.name),
+                    None => finding.severity.label().to_owned(),
+                },
                 title: finding.title,
             }));
         }

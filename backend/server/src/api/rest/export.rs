@@ -96,7 +96,8 @@ impl ExportQuery {
     }
 }
 
-/// All findings that the filters let through, as a file, by risk, the highest first.
+/// All findings that the filters let through, as a file, by risk, the highest first. Keys and
+/// names of assets, and assignees, are left out for who may not see assets and members.
 ///
 /// The answer is streamed. If the server fails in the middle, the connection breaks off: a whole file is a whole answer.
 #[utoipa::path(get, path = "/api/v1/findings/export", tag = "findings", params(ExportQuery),
