@@ -1,6 +1,10 @@
-//! What integrations do: bootstrap, import, query, triage.
+//! What integrations do: bootstrap, import, query, triage, follow, export.
 
+mod documents;
+mod exports;
 mod imports;
 mod pipelines;
 mod service;
+mod subscriptions;
 mod triage;
+mod uploads;

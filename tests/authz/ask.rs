@@ -2,16 +2,10 @@
 
 use crate::table::Row;
 use anyhow::{Context as _, Result};
-use futures::{SinkExt as _, StreamExt as _};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use stance_tests::{Client, Import};
+use stance_tests::{Client, Import, Subscription};
 use std::{collections::BTreeMap, time::Duration};
-use tokio::{net::TcpStream, time::timeout};
-use tokio_tungstenite::{
-    client_async,
-    tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue},
-};
 
 /// What stands for `$name` in a call.
 pub type Ids = BTreeMap<&'static str, String>;
@@ -107,19 +101,12 @@ pub async fn ask(asker: &Asker, row: &Row, ids: &Ids, witnesses: &[&Client]) -> 
     }
     let (document, variables) = document(kind, row.call, ids)?;
     if kind == "Subscription" {
-        return follow(asker, json!({ "query": document, "variables": variables }), witnesses).await;
+        return follow(asker, &document, variables, witnesses).await;
     }
     let request = asker.request(Method::POST, "/graphql");
     let operations = json!({ "query": document, "variables": variables });
     let request = if row.call.contains("$file") {
-        let parts = [
-            ("name=\"operations\"", operations.to_string()),
-            ("name=\"map\"", json!({ "0": ["variables.file"] }).to_string()),
-            ("name=\"0\"; filename=\"probe.sarif\"", report("made-by-roles")),
-        ];
-        let part = |(head, body)| format!("--parts\r\nContent-Disposition: form-data; {head}\r\n\r\n{body}\r\n");
-        let body: String = parts.into_iter().map(part).collect();
-        request.header(header::CONTENT_TYPE, "multipart/form-data; boundary=parts").body(body + "--parts--\r\n")
+        stance_tests::with_file(request, &operations, "probe.sarif", &report("made-by-roles"))
     } else {
         request.json(&operations)
     };
@@ -147,39 +134,18 @@ fn document(kind: &str, call: &str, ids: &Ids) -> Result<(String, Value)> {
     Ok((format!("{} {declared} {{ {call} }}", kind.to_lowercase()), variables))
 }
 
-async fn follow(asker: &Asker, payload: Value, witnesses: &[&Client]) -> Result<Answer> {
-    let url = asker.client.request(Method::GET, "/graphql/ws").build()?.url().to_string();
-    let address = url.trim_start_matches("http://");
-    let mut request = format!("ws://{address}").into_client_request()?;
-    request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("graphql-transport-ws"));
-    let host = address.split('/').next().context("no host")?;
-    let (mut socket, _) = client_async(request, TcpStream::connect(host).await?).await?;
-    let hello = asker.client.token.as_ref().map(|token| json!({ "Authorization": format!("Bearer {token}") }));
-    let hello = json!({ "type": "connection_init", "payload": hello.unwrap_or(json!({})) });
-    socket.send(Message::text(hello.to_string())).await?;
-    let refused = || Answer { status: 401, body: Value::Null, graphql: true };
-    match timeout(Duration::from_secs(20), socket.next()).await.context("no answer to connection_init")? {
-        Some(Ok(Message::Text(text))) if text.contains("connection_ack") => {}
-        _ => return Ok(refused()),
-    }
-    let subscribe = json!({ "id": "1", "type": "subscribe", "payload": payload });
-    socket.send(Message::text(subscribe.to_string())).await?;
-    // There is no answer to `subscribe` itself: something has to happen until it is heard of.
+async fn follow(asker: &Asker, document: &str, variables: Value, witnesses: &[&Client]) -> Result<Answer> {
+    let Some(mut subscription) = Subscription::open(&asker.client, document, variables).await? else {
+        return Ok(Answer { status: 401, body: Value::Null, graphql: true });
+    };
+    // Something has to happen until it is heard of.
     for _ in 0..20 {
         for witness in witnesses {
             let import = Import { asset: Some("made-by-roles"), filename: Some("probe.sarif"), ..Import::default() };
             witness.upload(report("made-by-roles"), import).await?;
         }
-        while let Ok(message) = timeout(Duration::from_secs(1), socket.next()).await {
-            let Some(Ok(Message::Text(text))) = message else { break };
-            let message: Value = serde_json::from_str(&text)?;
-            match message["type"].as_str() {
-                Some("next") => return Ok(Answer { status: 200, body: message["payload"].clone(), graphql: true }),
-                Some("error") => {
-                    return Ok(Answer { status: 200, body: json!({ "errors": message["payload"] }), graphql: true });
-                }
-                _ => {}
-            }
+        if let Some(body) = subscription.next(Duration::from_secs(1)).await? {
+            return Ok(Answer { status: 200, body, graphql: true });
         }
     }
     anyhow::bail!("the subscription gave nothing")

@@ -95,6 +95,19 @@ impl Client {
         Ok(answer["data"].take())
     }
 
+    /// A GraphQL request's whole answer, with a file for the variable `file`.
+    ///
+    /// # Errors
+    /// When the answer is not JSON.
+    pub async fn graphql_upload(&self, query: &str, mut variables: Value, filename: &str, file: &str) -> Result<Value> {
+        variables["file"] = Value::Null;
+        let operations = json!({ "query": query, "variables": variables });
+        let answer = with_file(self.request(Method::POST, "/graphql"), &operations, filename, file).send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        serde_json::from_str(&text).with_context(|| format!("{status}: {text}"))
+    }
+
     /// Uploads bytes as a report; gives its id.
     ///
     /// # Errors
@@ -149,4 +162,16 @@ impl Client {
             self.upload(std::fs::read(path)?, Import { asset, filename: Some(filename), ..Import::default() }).await?;
         self.finished(&id).await
     }
+}
+
+/// A request by the GraphQL multipart request specification: `operations` with a file for the variable `file`.
+pub fn with_file(request: RequestBuilder, operations: &Value, filename: &str, file: &str) -> RequestBuilder {
+    let parts = [
+        ("name=\"operations\"".to_owned(), operations.to_string()),
+        ("name=\"map\"".to_owned(), json!({ "0": ["variables.file"] }).to_string()),
+        (format!("name=\"0\"; filename=\"{filename}\""), file.to_owned()),
+    ];
+    let part = |(head, body)| format!("--parts\r\nContent-Disposition: form-data; {head}\r\n\r\n{body}\r\n");
+    let body: String = parts.into_iter().map(part).collect();
+    request.header(header::CONTENT_TYPE, "multipart/form-data; boundary=parts").body(body + "--parts--\r\n")
 }

@@ -6,9 +6,11 @@
 pub mod browser;
 mod client;
 mod server;
+mod subscription;
 
-pub use client::{Client, Import};
+pub use client::{Client, Import, with_file};
 pub use server::{Options, Organization, PASSWORD, Stance, binary};
+pub use subscription::Subscription;
 
 use std::path::PathBuf;
 
