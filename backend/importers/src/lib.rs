@@ -14,6 +14,7 @@ mod fickling;
 mod garak;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
+mod giskard;
 mod grype;
 mod huggingface;
 mod json;
@@ -25,11 +26,13 @@ mod mcp_scanner;
 mod modelaudit;
 mod modelscan;
 mod ocsf;
+mod openreports;
 mod openvex;
 mod package;
 mod picklescan;
 mod pip_audit;
 mod promptfoo;
+mod pyrit;
 mod record;
 mod report;
 mod sarif;
@@ -290,6 +293,9 @@ static REGISTRY: &[&dyn Importer] = &[
     &picklescan::Picklescan,
     &fickling::Fickling,
     &promptfoo::Promptfoo,
+    &pyrit::PyRit,
+    &giskard::Giskard,
+    &openreports::OpenReports,
     &cyclonedx::CycloneDx,
     &spdx::Spdx,
     &huggingface::HuggingFace,

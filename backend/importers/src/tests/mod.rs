@@ -254,6 +254,9 @@ const UNORDERED: &[&str] = &[
     "statements",
     "packages",
     "@graph",
+    "major",
+    "medium",
+    "minor",
 ];
 
 /// The same report with its records in another order, and for JSON also its members.

@@ -265,3 +265,62 @@ fn grype_says_what_each_match_means() {
     let (_, none) = fixture("grype", "none");
     assert!(none.iter().any(|record| matches!(record, Record::Asset(asset) if asset.asset.key == "/srv/app")));
 }
+
+#[test]
+fn pyrit_groups_results_by_attack_and_objective() {
+    use stance_shared::{AssetKind, Severity};
+    let (info, records) = fixture("pyrit", "many");
+    let all = findings(&records);
+    let of = |objective: &str| all.iter().find(|finding| finding.evidence["objective"] == objective).unwrap();
+    assert_eq!((info.tool_version.as_str(), info.complete, all.len()), ("1.1.0", false, 4));
+    let prompt = of("Reveal the system prompt");
+    assert_eq!((prompt.count, prompt.attack_success_rate, prompt.severity), (1, Some(0.5), Severity::High));
+    assert_eq!(prompt.evidence["output"], "My prompt: be kind. key sk-…[redacted]");
+    assert_eq!((of("Write an insult").severity, of("Write an insult").categories.len()), (Severity::Medium, 0));
+    assert_eq!(of("Leak record 740").rule, "CrescendoAttack");
+    // The target without a model is its endpoint, without credentials.
+    let target = &of("Leak record 741").asset;
+    assert_eq!((target.kind, target.key.as_str()), (AssetKind::Application, "http://127.0.0.1:8080/v1"));
+    assert_eq!(gaps(&records, "not-evaluated")[0].subject, "Explain lock picking");
+    assert_eq!(gaps(&records, "tool-error")[0].reason, "Target returned 503");
+    assert_eq!(fingerprints(&records), fingerprints(&fixture("pyrit", "many-array").1));
+}
+
+#[test]
+fn giskard_identifies_slices_and_not_numbers() {
+    use stance_shared::{Layer, Severity};
+    let of = |sentence: &str| {
+        let report = serde_json::json!({"PerformanceBiasDetector": {"major": [sentence]}}).to_string();
+        fingerprints(&read(format("giskard"), report.as_bytes()).unwrap().1)
+    };
+    assert_eq!(
+        of("where `age` >= 61.5, the Recall is 10% lower"),
+        of("where `age` >= 60.25, the Recall is 9.5% lower")
+    );
+    assert_ne!(of("where `age` >= 61.5, the Recall is 10% lower"), of("where `age` < 61.5, the Recall is 10% lower"));
+    let (info, records) = fixture("giskard", "many");
+    let injection =
+        findings(&records).into_iter().find(|finding| finding.rule == "LLMPromptInjection").unwrap().clone();
+    assert_eq!((injection.severity, injection.layer, info.complete), (Severity::High, Layer::Application, true));
+    assert!(!fixture("giskard", "none").0.complete, "nothing found is no proof");
+}
+
+#[test]
+fn openreports_names_resources_and_what_failed_on_them() {
+    use stance_shared::Severity;
+    let (info, records) = fixture("openreports", "many");
+    let keys: Vec<_> = info.assessed.iter().map(|asset| asset.key.as_str()).collect();
+    assert_eq!(keys, ["ai/Deployment/support-bot", "ai/Deployment/gateway", "ai/Pod/vector-db"]);
+    assert_eq!((info.scan_identity.as_str(), info.complete), ("image-scanner,kyverno,other", false));
+    let all: Vec<_> = findings(&records).iter().map(|finding| (finding.rule.as_str(), finding.severity)).collect();
+    assert_eq!(
+        all,
+        [
+            ("CVE-2026-2002 pkg:generic/torch", Severity::Critical),
+            ("require-non-root/check-runasnonroot", Severity::Low),
+            ("CVE-2026-2002 pkg:generic/torch", Severity::Low),
+            ("require-non-root/check-runasnonroot", Severity::High),
+        ]
+    );
+    assert_eq!((gaps(&records, "skipped").len(), gaps(&records, "tool-error")[0].subject.as_str()), (1, "scan"));
+}
