@@ -37,6 +37,10 @@ impl Importer for AgentScan {
         include_str!("README.md")
     }
 
+    fn asset_kind(&self) -> AssetKind {
+        AssetKind::Agent
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         let outline = Outline::of(head);
         outline.has("scan_path_responses") || outline.has_siblings(".servers", ".path")

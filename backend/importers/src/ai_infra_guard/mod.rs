@@ -69,6 +69,10 @@ impl Importer for AiInfraGuard {
         include_str!("README.md")
     }
 
+    fn asset_kind(&self) -> AssetKind {
+        AssetKind::Agent
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         let outline = Outline::of(head);
         outline.text("schema_version").is_some_and(|version| version.starts_with("agent-security-report"))

@@ -45,6 +45,10 @@ impl Importer for McpConfig {
         include_str!("README.md")
     }
 
+    fn asset_kind(&self) -> AssetKind {
+        AssetKind::Agent
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         let outline = Outline::of(&jsonc::plain(head));
         let entry = |object: &str| ENTRY.iter().any(|member| outline.has_below(object, &format!(".{member}")));
@@ -58,7 +62,7 @@ impl Importer for McpConfig {
             || entry("mcp.")
             || outline.has_below("chat.mcp.", "")
             || ALL_APPROVED.iter().any(|setting| outline.has(setting))
-            || (!members.is_empty() && members.iter().all(|name| is_entry(&name)))
+            || (!members.is_empty() && members.iter().all(is_entry))
     }
 
     fn read(&self, source: &dyn Source, hints: &Hints, sink: &mut dyn Sink) -> Result<RunInfo, ImportError> {
@@ -259,10 +263,11 @@ fn problems(connection: &Connection<'_>, entry: &Map<String, Json>) -> Vec<(&'st
         let told = format!("A secret stands in the {} “{}”.", secret.place, secret.name);
         found.push((&mapping::SECRET, format!("{}: {}", secret.place, secret.name), told));
     }
-    if let Some(url) = connection.url.and_then(mcp::address) {
-        if (url.starts_with("http://") || url.starts_with("ws://")) && !mcp::is_local(&url) {
-            found.push((&mapping::TRANSPORT, String::new(), format!("It is reached at `{url}`.")));
-        }
+    if let Some(url) = connection.url.and_then(mcp::address)
+        && (url.starts_with("http://") || url.starts_with("ws://"))
+        && !mcp::is_local(&url)
+    {
+        found.push((&mapping::TRANSPORT, String::new(), format!("It is reached at `{url}`.")));
     }
     if let Some(package) = connection.package.as_ref().filter(|package| !package.pinned) {
         let bare = package.purl.split(['@', '?']).next().unwrap_or_default().to_owned();
@@ -281,7 +286,7 @@ fn problems(connection: &Connection<'_>, entry: &Map<String, Json>) -> Vec<(&'st
             || argument.starts_with("/:")
             || argument.contains("src=/,")
     };
-    if connection.arguments.iter().any(|argument| is_root(&argument)) {
+    if connection.arguments.iter().any(is_root) {
         found.push((&mapping::ROOT, String::new(), "It is given the root of the disk.".to_owned()));
     }
     let all = |member: &&str| match entry.get(*member) {

@@ -55,11 +55,7 @@ pub(super) fn of(connection: &Connection<'_>) -> Vec<Secret> {
         found.extend(of_address("argument", argument));
         let named = argument.trim_start_matches('-').split_once(['=', ':']);
         match named.filter(|(name, _)| is_name(name)) {
-            Some((name, value)) => {
-                if is_secret(Some(name), value) {
-                    found.push(Secret::new("argument", name));
-                }
-            }
+            Some((name, value)) if is_secret(Some(name), value) => found.push(Secret::new("argument", name)),
             None if argument.starts_with('-') && says_secret(argument.trim_start_matches('-')) => {
                 let value = arguments.next_if(|next| !next.starts_with('-'));
                 if value.is_some_and(|value| is_literal(value)) {
@@ -67,7 +63,7 @@ pub(super) fn of(connection: &Connection<'_>) -> Vec<Secret> {
                 }
             }
             None if is_known(argument) => found.push(Secret::new("argument", "without a name")),
-            None => {}
+            _ => {}
         }
     }
     found.extend(connection.url.iter().flat_map(|url| of_address("address", url)));

@@ -5,7 +5,7 @@ mod mapping;
 
 use serde_json::{Map, Value as Json};
 use stance_engine::fingerprint::Fingerprint;
-use stance_shared::{Layer, Severity};
+use stance_shared::{AssetKind, Layer, Severity};
 
 use self::mapping::Sign;
 use crate::category::Categories;
@@ -51,6 +51,10 @@ impl Importer for McpManifest {
 
     fn help(&self) -> &'static str {
         include_str!("README.md")
+    }
+
+    fn asset_kind(&self) -> AssetKind {
+        AssetKind::McpServer
     }
 
     fn sniff(&self, head: &[u8]) -> bool {
@@ -202,7 +206,7 @@ impl Manifest<'_> {
             mcp::offer(&mut self.report, self.agent.as_ref(), &self.server, item)?;
         }
         let mut texts = Texts { all: Vec::new(), bytes: 0, cut: false };
-        item.iter().for_each(|(key, value)| texts.add(key, value, 0));
+        item.iter().for_each(|(key, value)| texts.add(key, value));
         let place =
             if name.is_empty() { format!("{}/{kind}", self.server.asset.key) } else { self.server.place(kind, name) };
         if texts.cut {
@@ -276,7 +280,7 @@ struct Texts {
 }
 
 impl Texts {
-    fn add(&mut self, path: &str, value: &Json, depth: usize) {
+    fn add(&mut self, path: &str, value: &Json) {
         match value {
             Json::String(text) => {
                 if self.all.len() >= MAX_TEXTS || self.bytes + text.len() > MAX_TEXT_BYTES {
@@ -286,13 +290,13 @@ impl Texts {
                 self.bytes += text.len();
                 self.all.push((text::one_line(path, 200), text.clone()));
             }
-            Json::Array(items) => items.iter().for_each(|item| self.add(&format!("{path}[]"), item, depth + 1)),
+            Json::Array(items) => items.iter().for_each(|item| self.add(&format!("{path}[]"), item)),
             Json::Object(members) => {
                 for (key, value) in members {
                     // A parameter's name is a text like any other.
-                    self.add(&format!("{path}.{key}"), value, depth + 1);
+                    self.add(&format!("{path}.{key}"), value);
                     if path.ends_with("properties") {
-                        self.add(&format!("{path}.{key}"), &Json::String(key.clone()), depth + 1);
+                        self.add(&format!("{path}.{key}"), &Json::String(key.clone()));
                     }
                 }
             }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use stance_engine::fingerprint::Fingerprint;
-use stance_shared::Layer;
+use stance_shared::{AssetKind, Layer};
 
 use crate::json::{Members, Value, malformed, or_default, read_documents};
 use crate::mcp::{self, Server};
@@ -33,6 +33,10 @@ impl Importer for McpScanner {
 
     fn help(&self) -> &'static str {
         include_str!("README.md")
+    }
+
+    fn asset_kind(&self) -> AssetKind {
+        AssetKind::McpServer
     }
 
     fn sniff(&self, head: &[u8]) -> bool {

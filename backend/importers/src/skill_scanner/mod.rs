@@ -33,6 +33,10 @@ impl Importer for SkillScanner {
         include_str!("README.md")
     }
 
+    fn asset_kind(&self) -> AssetKind {
+        AssetKind::Tool
+    }
+
     fn sniff(&self, head: &[u8]) -> bool {
         let outline = Outline::of(head);
         outline.has("skill_name")
