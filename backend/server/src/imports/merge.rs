@@ -208,7 +208,9 @@ async fn judge(tx: &mut TenantTx, run: &Run<'_>) -> Result<()> {
     .await?;
     // What this transaction inserts is not in the statistics of `occurrence` and `finding`: the planner takes them for small
     // and loops over them, so what it looks up for each of their rows must have an index.
-    sqlx::raw_sql("create index on verdict (finding_id, scan_id); analyze verdict").execute(tx.conn()).await?;
+    sqlx::raw_sql("create index on verdict (finding_id, scan_id); analyze verdict; create index on stage (id)")
+        .execute(tx.conn())
+        .await?;
     Ok(())
 }
 
