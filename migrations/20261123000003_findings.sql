@@ -78,7 +78,9 @@ create table report_scan (
 
 -- Identity: one row per problem, for ever. Content is that of the occurrence that changed last.
 create table finding (
-    tenant_id     uuid        not null references organization,
+    -- Here and in the large tables below: that the organization exists follows from the composite foreign key, and checking it again
+    -- for each row costs as much as an index.
+    tenant_id     uuid        not null,
     id            uuid        not null,
     fingerprint   uuid        not null,
     asset_id      uuid        not null,
@@ -91,7 +93,8 @@ create table finding (
     title         text        not null,
     description   text        not null,
     remediation   text        not null,
-    categories    text[]      not null,
+    -- `framework@version:id`, with spaces between. Text, because an index keeps equal texts once, but not equal arrays.
+    categories    text        not null check (length(categories) <= 1000),
     -- stance-risk/1: base of the finding alone, and risk with the asset's factor, both 0 to 0.99.
     base_risk     double precision not null check (base_risk between 0 and 0.99),
     risk          double precision not null check (risk between 0 and 0.99),
@@ -113,13 +116,16 @@ create table finding (
     check (active = (resolved_at is null)),
     check ((decision_id is null) = (decision_kind is null))
 );
-create index finding_risk_order on finding (tenant_id, risk desc, id desc);
+-- With what lists are narrowed by most, so that rows that a filter drops are not fetched.
+create index finding_risk_order on finding (tenant_id, risk desc, id desc) include (status, severity, layer);
 create index finding_severity_order on finding (tenant_id, severity, id);
+-- All that findings are counted by, so that counting fetches no rows; small, since equal entries are kept once.
+create index finding_counts on finding (tenant_id, status, severity, asset_id, categories, layer, assignee_id);
 create index finding_asset on finding (tenant_id, asset_id, risk desc, id desc);
 
 -- Occurrence: what one scan says. A row that no report changed is not written: it was last seen when its scan was.
 create table occurrence (
-    tenant_id     uuid        not null references organization,
+    tenant_id     uuid        not null,
     scan_id       uuid        not null,
     finding_id    uuid        not null,
     -- The report that said this content first.
@@ -163,7 +169,7 @@ alter table finding add foreign key (tenant_id, decision_id) references decision
 
 -- History. CREATED is not stored: it is the finding's first_seen.
 create table finding_event (
-    tenant_id  uuid        not null references organization,
+    tenant_id  uuid        not null,
     finding_id uuid        not null,
     id         uuid        not null,
     at         timestamptz not null,

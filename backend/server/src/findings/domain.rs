@@ -173,7 +173,7 @@ impl Sort {
 pub struct SeverityCounts(pub [i64; 5]);
 
 /// Counts of the findings that a filter lets through, whatever their status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// In the order of `FindingStatus::ALL`.
     pub by_status: [i64; 5],
@@ -181,6 +181,8 @@ pub struct Summary {
     pub by_severity: SeverityCounts,
     /// Open and in progress, assigned to who asks.
     pub mine: i64,
+    /// The 50 most frequent, with their counts, the most frequent first.
+    pub categories: Vec<(String, i64)>,
 }
 
 /// Something that a text search found.

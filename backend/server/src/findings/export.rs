@@ -73,7 +73,7 @@ pub async fn export(db: &Db, ctx: &Ctx, filter: Filter) -> Result<mpsc::Receiver
                  asset.kind as asset_kind, asset.external_key as asset_key, asset.name as asset_name, \
                  array(select distinct s.tool from occurrence o join scan s on s.id = o.scan_id \
                      where o.finding_id = finding.id and o.absent_since is null order by 1) as tools, \
-                 finding.categories, finding.first_seen, finding.resolved_at, \
+                 string_to_array(finding.categories, ' ') as categories, finding.first_seen, finding.resolved_at, \
                  (select u.email from app_user u where u.id = finding.assignee_id) as assignee, \
                  decision.reason as decision_reason, decision.expires_at as decision_expires_at, \
                  finding.description, finding.remediation \

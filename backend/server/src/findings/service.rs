@@ -59,15 +59,6 @@ pub async fn tools(db: &Db, ctx: &Ctx) -> Result<Vec<String>> {
     repo::tools(&mut db.begin(ctx, Permission::FindingRead).await?).await
 }
 
-/// The 50 most frequent categories under the filter, whose status is ignored.
-///
-/// # Errors
-/// As [`by_ids`].
-pub async fn categories(db: &Db, ctx: &Ctx, filter: &Filter) -> Result<Vec<(String, i64)>> {
-    let filter = Filter { status: Vec::new(), ..filter.clone() };
-    repo::categories(&mut db.begin(ctx, Permission::FindingRead).await?, &filter, 50).await
-}
-
 /// Open findings (in progress too) of assets by severity; assets without are left out.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 pub const CREATE: &str = "create temporary table stage (
     id uuid not null, asset_no int4 not null, fp uuid not null, line int4 not null, content uuid not null,
     rule text not null, layer text not null, severity int2 not null, score float8, asr float8,
-    title text not null, description text not null, remediation text not null, categories text[] not null,
+    title text not null, description text not null, remediation text not null, categories text not null,
     base float8 not null, count int8 not null, locations jsonb not null, evidence jsonb not null,
     origin text, reason text
 ) on commit drop";
@@ -116,7 +116,7 @@ impl Stager {
         text(row, &finding.title);
         text(row, &finding.description);
         text(row, &finding.remediation);
-        texts(row, &finding.categories);
+        text(row, &finding.categories.join(" "));
         float(row, Some(finding_base(finding.severity, score, asr)));
         field(row, &i64::try_from(finding.count.max(1)).unwrap_or(i64::MAX).to_be_bytes());
         json(row, &mut self.json, &finding.locations);
@@ -228,26 +228,6 @@ fn float(row: &mut Vec<u8>, value: Option<f64>) {
         Some(value) => field(row, &value.to_be_bytes()),
         None => row.extend_from_slice(&(-1_i32).to_be_bytes()),
     }
-}
-
-/// A `text[]`: dimensions, no nulls, element type 25 (text), length, lower bound, elements.
-fn texts(row: &mut Vec<u8>, values: &[String]) {
-    let start = row.len();
-    row.extend_from_slice(&[0; 4]);
-    let dimensions = i32::from(!values.is_empty());
-    for number in [dimensions, 0, 25] {
-        row.extend_from_slice(&number.to_be_bytes());
-    }
-    if !values.is_empty() {
-        for number in [i32::try_from(values.len()).unwrap_or(i32::MAX), 1] {
-            row.extend_from_slice(&number.to_be_bytes());
-        }
-        for value in values {
-            text(row, value);
-        }
-    }
-    let length = i32::try_from(row.len() - start - 4).unwrap_or(i32::MAX);
-    row[start..start + 4].copy_from_slice(&length.to_be_bytes());
 }
 
 /// A `jsonb`: version 1, then the text.

@@ -44,7 +44,7 @@ impl Bench {
         sqlx::query(
             "insert into finding (tenant_id, id, fingerprint, asset_id, layer, severity, rule, title, description, remediation,
                  categories, base_risk, risk, first_seen)
-             values ($1, $2, $2, $3, $4, 0, 'r', 't', '', '', '{}', $5, $5, $6)",
+             values ($1, $2, $2, $3, $4, 0, 'r', 't', '', '', '', $5, $5, $6)",
         )
         .bind(self.ctx.tenant.0)
         .bind(id)

@@ -229,7 +229,7 @@ impl FindingsQuery {
 
     async fn finding_summary(&self, ctx: &Context<'_>, filter: Option<FindingFilter>) -> Result<FindingSummary> {
         let filter = FindingFilter::read(filter, ctx.asker()?)?;
-        Ok(FindingSummary::of(&service::summary(ctx.db()?, ctx.asker()?, &filter).await?, filter))
+        Ok(service::summary(ctx.db()?, ctx.asker()?, &filter).await?.into())
     }
 
     /// Null when there is no such finding.

@@ -226,6 +226,10 @@ impl LayerPosture {
 
     /// The open finding with the highest risk in this layer.
     async fn top_finding(&self, ctx: &Context<'_>) -> Result<Option<Finding>> {
+        // To find nothing takes a look at every finding of the organization.
+        if self.figure.open_findings == 0 {
+            return Ok(None);
+        }
         match scoring::top_of_layer(ctx.db()?, ctx.asker()?, self.layer).await? {
             Some(id) => findings::load(ctx, id).await,
             None => Ok(None),

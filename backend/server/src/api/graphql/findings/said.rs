@@ -7,7 +7,7 @@ use crate::{
         imports::{self, Report},
         node,
     },
-    findings::{self, Event, Filter, service},
+    findings::{self, Event, service},
 };
 use async_graphql::{ComplexObject, Context, ID, Json, Result, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -231,13 +231,14 @@ pub struct FindingSummary {
     mine: i64,
     /// Open and in progress.
     by_severity: SeverityCounts,
-    #[graphql(skip)]
-    filter: Filter,
+    /// The 50 most frequent.
+    categories: Vec<CategoryCount>,
 }
 
-impl FindingSummary {
-    pub(super) fn of(summary: &findings::Summary, filter: Filter) -> Self {
+impl From<findings::Summary> for FindingSummary {
+    fn from(summary: findings::Summary) -> Self {
         let [open, in_progress, resolved, false_positive, risk_accepted] = summary.by_status;
+        let category = |(key, count): (String, i64)| CategoryCount { category: Category::of(&key), count };
         Self {
             open,
             in_progress,
@@ -246,7 +247,7 @@ impl FindingSummary {
             risk_accepted,
             mine: summary.mine,
             by_severity: summary.by_severity.into(),
-            filter,
+            categories: summary.categories.into_iter().map(category).collect(),
         }
     }
 }
@@ -256,12 +257,5 @@ impl FindingSummary {
     /// Names of all tools that ever scanned something.
     async fn tools(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
         Ok(service::tools(ctx.db()?, ctx.asker()?).await?)
-    }
-
-    /// The 50 most frequent.
-    async fn categories(&self, ctx: &Context<'_>) -> Result<Vec<CategoryCount>> {
-        let counts = service::categories(ctx.db()?, ctx.asker()?, &self.filter).await?;
-        let count = |(key, count): (String, i64)| CategoryCount { category: Category::of(&key), count };
-        Ok(counts.into_iter().map(count).collect())
     }
 }
