@@ -7,6 +7,8 @@ use stance_tests::{Client, Import, Options, Stance};
 use std::{io::Read as _, process::Command, time::Instant};
 
 const FINDINGS: u64 = 100_000;
+/// Of a report that is so large that whoever holds it in memory would be seen.
+const MANY: u64 = 500_000;
 /// What a finding's tables hold; generated columns can not be copied.
 const TABLES: [&str; 2] = ["finding", "occurrence"];
 
@@ -37,11 +39,21 @@ pub async fn run() -> Result<()> {
         );
         runs.push(run);
     }
+    let memory = peak_megabytes(pid)?;
     let copy = yardstick(&stance)?;
-    println!("{:<26} {:>8.0} rows/s", "yardstick: \\copy", FINDINGS as f64 / copy);
-    println!("server memory, peak        {:>8} MB   (goal: below 150)", peak_megabytes(pid)?);
+    println!(
+        "{:<26} {:>8.0} rows/s, into both tables, without foreign keys and row level security",
+        "yardstick: \\copy",
+        FINDINGS as f64 / copy
+    );
     println!("first import / \\copy       {:>8.2}      (goal: at least 0.25)", copy / runs[0].seconds);
     println!("re-import / first import   {:>8.2}      (goal: at least 1)", runs[0].seconds / runs[1].seconds);
+    println!("server memory, peak        {memory:>8} MB   (goal: below 150)");
+    let mut body = Vec::new();
+    sarif(MANY, 1 << 40, Order::Natural).read_to_end(&mut body)?;
+    let megabytes = body.len() / 1_000_000;
+    import(&client, pid, postmaster, body, MANY).await?;
+    println!("the same, {MANY} findings in {megabytes} MB {:>8} MB   (goal: below 150)", peak_megabytes(pid)?);
     Ok(())
 }
 
@@ -62,7 +74,11 @@ async fn import(client: &Client, server: u32, postmaster: u32, body: Vec<u8>, ne
     let id = client
         .upload(body, Import { asset: Some("APPLICATION:bench"), filename: Some("bench.sarif"), ..Import::default() })
         .await?;
-    let report = client.finished(&id).await?;
+    let report = stance_tests::wait_for("the report to finish", 900, || async {
+        let report = client.report(&id).await.ok()?;
+        matches!(report["status"].as_str(), Some("DONE" | "FAILED")).then_some(report)
+    })
+    .await?;
     let seconds = begin.elapsed().as_secs_f64();
     ensure!(report["status"] == "DONE" && report["counts"]["new"] == new, "{report}");
     Ok(Run { seconds, cpu: cpu()? - cpu_before })

@@ -2,7 +2,9 @@
 //!
 //! Figures are ratios; wall times alone say nothing on another machine.
 
+mod api;
 mod import;
+mod parse;
 mod process;
 mod web;
 
@@ -11,9 +13,11 @@ use anyhow::{Result, bail};
 #[tokio::main]
 async fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
+        Some("api") => api::run().await,
         Some("import") => import::run().await,
+        Some("parse") => parse::run(),
         Some("web") => web::run().await,
-        other => bail!("bench must be one of import, web, not {other:?}"),
+        other => bail!("bench must be one of api, import, parse, web, not {other:?}"),
     }
 }
 

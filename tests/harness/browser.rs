@@ -148,6 +148,22 @@ impl Browser {
         Ok(self.client.execute(script, arguments).await?)
     }
 
+    /// Sends a command of the Chrome DevTools protocol, for what a page's script can not do.
+    ///
+    /// # Errors
+    /// When the browser refuses it.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Result<()> {
+        let session = self.client.session_id().await?.context("no session")?;
+        let answer = reqwest::Client::builder()
+            .build()?
+            .post(format!("{}/session/{session}/goog/cdp/execute", self.driver_url))
+            .json(&json!({ "cmd": command, "params": parameters }))
+            .send()
+            .await?;
+        ensure!(answer.status().is_success(), "{command}: {}", answer.text().await?);
+        Ok(())
+    }
+
     /// Fails when the console has an error line since the last call. `allowed` names texts that are expected.
     ///
     /// # Errors

@@ -4,41 +4,37 @@ use anyhow::Result;
 use std::process::Command;
 
 use crate::shell::{self, step};
-use crate::{frontend, provision};
+use crate::{dist, frontend, provision};
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum Bench {
+    /// A GraphQL page of 100 among 1,000,000 findings, the first and the 5,000th, against the same SQL.
+    Api,
     /// 100,000 SARIF findings from POST to merged, against `\copy` of the same rows.
     Import,
+    /// MB/s of the importers, against `serde_json` passing over the same bytes.
+    Parse,
     /// The dashboard: bytes, server time of each page at 100,000 findings, time to hydration.
     Web,
 }
 
 pub fn run(bench: Bench) -> Result<()> {
     step("PostgreSQL", provision::postgresql)?;
-    let browser = step("Chromium", provision::browser)?;
+    let browser = matches!(bench, Bench::Web).then(|| step("Chromium", provision::browser)).transpose()?;
     step("dashboard (wasm)", frontend::build)?;
-    let build = [
-        "build",
-        "--release",
-        "--package",
-        "stance",
-        "--bin",
-        "stance",
-        "--package",
-        "stance-tests",
-        "--bin",
-        "stance-bench",
-    ];
-    step("release build", || shell::run(&mut shell::cargo(build)))?;
-    let release = shell::target_dir()?.join("release");
+    let release = step("release build", || dist::build(&["stance", "stance-bench"]))?;
     let name = match bench {
+        Bench::Api => "api",
         Bench::Import => "import",
+        Bench::Parse => "parse",
         Bench::Web => "web",
     };
     step(name, || {
         let mut command = Command::new(release.join("stance-bench"));
         command.arg(name).env("STANCE_BIN", release.join("stance"));
-        shell::run(command.env("CHROMIUM", &browser.chromium).env("CHROMEDRIVER", &browser.driver))
+        if let Some(browser) = &browser {
+            command.env("CHROMIUM", &browser.chromium).env("CHROMEDRIVER", &browser.driver);
+        }
+        shell::run(&mut command)
     })
 }
