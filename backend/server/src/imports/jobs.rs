@@ -42,6 +42,9 @@ pub async fn import(db: &Db, ctx: &Ctx, id: ReportId) -> Result<Outcome> {
     let mut tx = db.begin(ctx, Permission::ReportImport).await?;
     // Whoever has the turn, or imports an older report, starts this one when it is done.
     if !repo::take_turn(&mut tx).await? || repo::next(&mut tx).await? != Some(id) {
+        // Ends it now: one that is only dropped holds the turn until its connection is used again, and whose turn it is would
+        // go away without it.
+        tx.commit().await?;
         return Ok(Outcome::Done);
     }
     let import = Import { db, ctx, id, read: Arc::default(), failure: Failure::default() };
