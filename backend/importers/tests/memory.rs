@@ -1,6 +1,6 @@
 //! Memory stays bounded, whatever the size of a report. Alone in its program, as it measures the program's peak.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Read;
 use std::path::Path;
