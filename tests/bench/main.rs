@@ -4,7 +4,6 @@
 
 mod api;
 mod import;
-mod parse;
 mod process;
 mod web;
 
@@ -15,9 +14,8 @@ async fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
         Some("api") => api::run().await,
         Some("import") => import::run().await,
-        Some("parse") => parse::run(),
         Some("web") => web::run().await,
-        other => bail!("bench must be one of api, import, parse, web, not {other:?}"),
+        other => bail!("bench must be one of api, import, web, not {other:?}"),
     }
 }
 

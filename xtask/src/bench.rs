@@ -1,6 +1,7 @@
-//! What Stance does against a yardstick in the same run, on the release build. The benchmarks themselves stand in `tests/bench`.
+//! What Stance does against a yardstick in the same run, on the release build. The benchmarks themselves stand in `tests/bench`,
+//! that of the importers in their crate.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::process::Command;
 
 use crate::shell::{self, step};
@@ -12,23 +13,26 @@ pub enum Bench {
     Api,
     /// 100,000 SARIF findings from POST to merged, against `\copy` of the same rows.
     Import,
-    /// MB/s of the importers, against `serde_json` passing over the same bytes.
-    Parse,
+    /// MB/s, findings/s and memory of every importer, against `serde_json` passing over the same bytes.
+    Importers,
     /// The dashboard: bytes, server time of each page at 100,000 findings, time to hydration.
     Web,
 }
 
-pub fn run(bench: Bench) -> Result<()> {
+pub fn run(bench: Bench, formats: &[String]) -> Result<()> {
+    let name = match bench {
+        Bench::Api => "api",
+        Bench::Import => "import",
+        Bench::Importers => return importers(formats),
+        Bench::Web => "web",
+    };
+    if !formats.is_empty() {
+        bail!("only the importers' benchmark takes formats");
+    }
     step("PostgreSQL", provision::postgresql)?;
     let browser = matches!(bench, Bench::Web).then(|| step("Chromium", provision::browser)).transpose()?;
     step("dashboard (wasm)", frontend::build)?;
     let release = step("release build", || dist::build(&["stance", "stance-bench"]))?;
-    let name = match bench {
-        Bench::Api => "api",
-        Bench::Import => "import",
-        Bench::Parse => "parse",
-        Bench::Web => "web",
-    };
     step(name, || {
         let mut command = Command::new(release.join("stance-bench"));
         command.arg(name).env("STANCE_BIN", release.join("stance"));
@@ -36,5 +40,14 @@ pub fn run(bench: Bench) -> Result<()> {
             command.env("CHROMIUM", &browser.chromium).env("CHROMEDRIVER", &browser.driver);
         }
         shell::run(&mut command)
+    })
+}
+
+/// Needs neither database nor dashboard: Cargo's release profile is what is shipped.
+fn importers(formats: &[String]) -> Result<()> {
+    step("importers", || {
+        let mut command = Command::new("cargo");
+        command.args(["bench", "--package", "stance-importers", "--bench", "importers", "--"]).args(formats);
+        shell::run(command.current_dir(shell::root()))
     })
 }

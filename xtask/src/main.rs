@@ -29,6 +29,8 @@ enum Task {
     Bench {
         #[arg(value_enum)]
         bench: bench::Bench,
+        /// For importers: only these formats.
+        formats: Vec<String>,
     },
     /// Search for input that breaks an importer, a fixed number of runs each.
     Fuzz(fuzz::Options),
@@ -49,7 +51,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Screenshots => screenshots::run(),
         Task::Dist => dist::run(),
-        Task::Bench { bench } => bench::run(bench),
+        Task::Bench { bench, formats } => bench::run(bench, &formats),
         Task::Regenerate { sqlx } => regenerate::run(sqlx),
     };
     match result {

@@ -185,8 +185,11 @@ pub fn garak(count: u64) -> impl Read + Send {
     let mut tail = String::new();
     for (at, (probe, detector)) in (0..).zip(PROBES) {
         let attempts = count.saturating_sub(at).div_ceil(10);
-        let fails =
-            (0..count).skip(usize::try_from(at).unwrap_or_default()).step_by(10).filter(|i| i % 3 == 0).count() as u64;
+        let fails = (0..count)
+            .skip(usize::try_from(at).unwrap_or_default())
+            .step_by(10)
+            .filter(|i| i.is_multiple_of(3))
+            .count() as u64;
         tail.push_str(&format!(
             "\n{{\"entry_type\": \"eval\", \"probe\": \"{probe}\", \"detector\": \"{detector}\", \"passed\": {}, \"fails\": {fails}, \"nones\": 0, \
              \"total_evaluated\": {}, \"total_processed\": {}}}",

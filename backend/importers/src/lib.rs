@@ -10,6 +10,7 @@ mod category;
 mod code;
 pub mod container;
 mod cyclonedx;
+mod defectdojo;
 mod fickling;
 mod garak;
 #[cfg(any(test, feature = "generate"))]
@@ -300,6 +301,7 @@ static REGISTRY: &[&dyn Importer] = &[
     &spdx::Spdx,
     &huggingface::HuggingFace,
     &openvex::OpenVex,
+    &defectdojo::DefectDojo,
     &stance::Stance,
 ];
 

@@ -162,12 +162,32 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// Outputs of known tools that are no reports for us: what stands in them, what they are, and what to send instead.
+const OTHER_OUTPUTS: &[(&str, &str)] = &[
+    ("--- Issues by Severity ---", "ModelScan's console output; send the file of “modelscan -r json -o report.json”"),
+    ("modelscan-settings.toml", "ModelScan's console output; send the file of “modelscan -r json -o report.json”"),
+    (
+        "Fickling detected that",
+        "fickling's console output; send the file of “fickling --check-safety --json-output report.json”",
+    ),
+    ("=== MCP Scanner ", "MCP Scanner's output for people; send that of “mcp-scanner --format raw”"),
+    ("| Vulnerability | Level | Data slice |", "giskard's Markdown; send the file of “to_json”"),
+    (",Status,Score,Named Scores", "promptfoo's table; send the file of “promptfoo eval -o report.json”"),
+    ("name=\"promptfoo\"", "promptfoo's JUnit XML; send the file of “promptfoo eval -o report.json”"),
+    ("evalId: ", "promptfoo's YAML; send the file of “promptfoo eval -o report.json”"),
+    ("\"resourceSpans\"", "OpenTelemetry traces, which are no report; send them to /v1/traces"),
+];
+
 /// What a file that nobody knows looks like, for a message.
 pub(crate) fn describe(head: &[u8]) -> String {
     let outline = Outline::of(head);
     let text = head.trim_ascii();
     if text.is_empty() {
         return "an empty file".to_owned();
+    }
+    let holds = |needle: &str| memchr::memmem::find(text, needle.as_bytes()).is_some();
+    if let Some((_, what)) = OTHER_OUTPUTS.iter().find(|(needle, _)| holds(needle)) {
+        return (*what).to_owned();
     }
     if outline.is_json {
         let members = outline.members();
@@ -182,7 +202,7 @@ pub(crate) fn describe(head: &[u8]) -> String {
         [0x1f, 0x8b, ..] => "gzip data".to_owned(),
         [b'P', b'K', ..] => "a zip archive".to_owned(),
         [b'<', ..] => "XML or HTML".to_owned(),
-        _ if text.iter().take(512).any(|byte| *byte == 0) => "binary data".to_owned(),
+        _ if text.iter().take(512).any(|byte| matches!(byte, 0..=8 | 14..=26)) => "binary data".to_owned(),
         _ => {
             let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
             format!("text that begins “{}”", crate::text::one_line(&String::from_utf8_lossy(line), 60))

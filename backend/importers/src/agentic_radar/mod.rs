@@ -177,7 +177,10 @@ impl Members for Graph<'_> {
 
 impl Graph<'_> {
     fn nodes(&mut self) -> Result<(), ImportError> {
-        for node in std::mem::take(&mut self.shape.nodes) {
+        let mut nodes = std::mem::take(&mut self.shape.nodes);
+        // Two nodes may be one server: which of them names it must not depend on their order.
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        for node in nodes {
             self.node(&node)?;
         }
         Ok(())

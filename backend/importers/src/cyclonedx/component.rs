@@ -25,6 +25,8 @@ pub(super) struct Described {
     pub data: Vec<Data>,
     pub pedigree: Pedigree,
     said: Vec<(&'static str, Json)>,
+    /// What is wrong with it; told when its name is known.
+    pub not_valid: Vec<String>,
 }
 
 impl Described {
@@ -172,7 +174,7 @@ impl Part<'_, '_> {
                 let flow = text::one_line(&flow.flow, 60);
                 let reason =
                     format!("a service's data have the flow “{flow}”; allowed are {}", mapping::FLOWS.join(", "));
-                self.import.borrow_mut().report.gap("not-valid", &self.described.name, &reason)?;
+                self.described.not_valid.push(reason);
             }
             let said = Json::from(format!("{} ({})", flow.classification, flow.flow));
             if !exchanged.contains(&said) {

@@ -266,6 +266,7 @@ impl Import<'_> {
 
     /// A component: an asset if it is a model or data, else a package that vulnerabilities may name.
     fn component(&mut self, part: Described) -> Result<Option<AssetRef>, ImportError> {
+        self.not_valid(&part)?;
         let key = part.key();
         let asset = asset_kind(&part).filter(|_| !key.is_empty());
         let asset = asset.map(|kind| AssetRef { kind, key: text::truncate(&key, 512) });
@@ -332,6 +333,7 @@ impl Import<'_> {
     }
 
     fn service(&mut self, mut part: Part<'_, '_>) -> Result<Option<AssetRef>, ImportError> {
+        self.not_valid(&part.described)?;
         let key = text::truncate(&part.described.key(), 512);
         if key.is_empty() {
             return Ok(None);
@@ -345,6 +347,10 @@ impl Import<'_> {
             self.report.relate(&asset, RelationKind::DependsOn, &inner)?;
         }
         Ok(Some(asset))
+    }
+
+    fn not_valid(&mut self, part: &Described) -> Result<(), ImportError> {
+        part.not_valid.iter().try_for_each(|reason| self.report.gap("not-valid", &part.name, reason))
     }
 
     fn citation(&mut self, index: usize, citation: &Citation) -> Result<(), ImportError> {

@@ -4,6 +4,7 @@ mod mapping;
 mod model;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
 use stance_engine::fingerprint::Fingerprint;
@@ -60,8 +61,7 @@ impl Importer for Garak {
             completed: false,
             entries: 0,
             findings: 0,
-            evaluated: BTreeSet::new(),
-            probes: BTreeSet::new(),
+            evaluations: Vec::new(),
             goals: BTreeMap::new(),
             examples: BTreeMap::new(),
             hits: BTreeMap::new(),
@@ -97,23 +97,31 @@ impl Target {
     }
 }
 
-/// An output that shows the problem.
-#[derive(Default)]
+/// An output that shows the problem: of all that do, the one of the least rank, so that their order does not matter.
 struct Example {
+    rank: u64,
     prompt: String,
     output: String,
     trigger: Option<Value>,
 }
 
 impl Example {
-    fn new(line: &Line<'_>, output: Option<String>) -> Self {
-        let cut = |text: Option<String>| text::evidence_text(&text.unwrap_or_default(), 1500);
+    /// This output, unless it ranks behind `known`.
+    fn better(known: Option<&Self>, line: &Line<'_>, output: Option<String>) -> Option<Self> {
+        let (prompt, output) = (text_of(line.prompt).unwrap_or_default(), output.unwrap_or_default());
+        let mut rank = DefaultHasher::new();
+        (&prompt, &output).hash(&mut rank);
+        let rank = rank.finish();
+        if known.is_some_and(|known| known.rank <= rank) {
+            return None;
+        }
+        let cut = |text: &str| text::evidence_text(text, 1500);
         let trigger = line
             .triggers
             .as_ref()
             .or(line.trigger.as_ref())
             .map(|trigger| text::evidence_text(&trigger.to_string(), 300).into());
-        Self { prompt: cut(text_of(line.prompt)), output: cut(output), trigger }
+        Some(Self { rank, prompt: cut(&prompt), output: cut(&output), trigger })
     }
 }
 
@@ -122,7 +130,18 @@ struct Hits {
     count: u64,
     highest: f64,
     goal: String,
-    example: Example,
+    example: Option<Example>,
+}
+
+/// How one probe fared with one detector.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Evaluation {
+    pair: (String, String),
+    target: Target,
+    fails: u64,
+    total: Option<u64>,
+    /// Outputs that could not be judged.
+    nones: u64,
 }
 
 /// One finding's numbers, from an evaluation or from hits.
@@ -148,10 +167,10 @@ struct Import<'a> {
     /// Lines of a report, as opposed to a hitlog's.
     entries: u64,
     findings: u64,
-    evaluated: BTreeSet<(String, String)>,
-    probes: BTreeSet<String>,
+    /// They become findings at the end: attempts may stand behind them.
+    evaluations: Vec<Evaluation>,
     goals: BTreeMap<String, String>,
-    /// The first failing output of each probe and detector that has not been evaluated yet.
+    /// A failing output of each probe and detector.
     examples: BTreeMap<(String, String), Example>,
     hits: BTreeMap<(Target, String, String), Hits>,
 }
@@ -175,13 +194,14 @@ impl Import<'_> {
         if let Some(version) = &line.config_version {
             self.info.tool_version = text::one_line(version, 60);
         }
-        if let Some(kind) = line.target_type.as_ref().or(line.model_type.as_ref()) {
-            let name = line.target_name.as_deref().or(line.model_name.as_deref());
-            self.target = Target::new(kind, name.unwrap_or_default());
+        let kinds = [&line.target_type, &line.model_type, &line.argument_type];
+        if let Some(kind) = kinds.into_iter().flatten().next() {
+            let names = [&line.target_name, &line.model_name, &line.argument_name];
+            self.target = Target::new(kind, names.into_iter().flatten().next().map_or("", String::as_str));
         }
         let mut probes: Vec<String> = Vec::new();
         let included = line.spec.as_ref().and_then(|spec| spec.get("include")).and_then(Value::as_array);
-        match (included, &line.probe_spec) {
+        match (included, line.probe_spec.as_ref().or(line.argument_probes.as_ref())) {
             (Some(included), _) => probes.extend(included.iter().filter_map(Value::as_str).map(str::to_owned)),
             (None, Some(Value::String(spec))) => probes.extend(spec.split(',').map(str::to_owned)),
             _ => {}
@@ -192,22 +212,37 @@ impl Import<'_> {
         self.spec = probes.join(",");
     }
 
-    /// Remembers the first failing output for each detector. An attempt stands in the report twice, sent (1) and evaluated (2).
+    /// Remembers a failing output for each detector. An attempt stands in the report twice, sent (1) and evaluated (2).
     fn attempt(&mut self, line: &Line<'_>) {
         let (Some(2), Some(probe), Some(results)) = (line.status, &line.probe_classname, line.detector_results) else {
             return;
         };
         let probe = plain(probe, "probes.");
-        if let (Some(goal), true) = (&line.goal, self.goals.len() < MAX_PAIRS && !self.goals.contains_key(probe)) {
-            self.goals.insert(name(probe), text::one_line(goal, 300));
+        if let Some(goal) = &line.goal {
+            self.goal(probe, goal);
         }
         let Ok(results) = serde_json::from_str::<BTreeMap<String, Vec<Option<f64>>>>(results.get()) else { return };
         for (detector, scores) in results {
-            let pair = (name(probe), name(plain(&detector, "detector.")));
             let hit = scores.iter().position(|score| score.is_some_and(|score| score >= HIT));
-            if let Some(index) = hit.filter(|_| self.examples.len() < MAX_PAIRS && !self.examples.contains_key(&pair)) {
-                self.examples.insert(pair, Example::new(line, output_of(line.outputs, index)));
+            let Some(index) = hit else { continue };
+            let pair = (name(probe), name(plain(&detector, "detector.")));
+            let known = self.examples.get(&pair);
+            if known.is_none() && self.examples.len() >= MAX_PAIRS {
+                continue;
             }
+            if let Some(example) = Example::better(known, line, output_of(line.outputs, index)) {
+                self.examples.insert(pair, example);
+            }
+        }
+    }
+
+    /// Remembers what a probe wants; of several goals the first by the alphabet.
+    fn goal(&mut self, probe: &str, goal: &str) {
+        let (goal, is_full) = (text::one_line(goal, 300), self.goals.len() >= MAX_PAIRS);
+        match self.goals.get_mut(probe) {
+            Some(known) if goal < *known => *known = goal,
+            None if !is_full => drop(self.goals.insert(name(probe), goal)),
+            _ => {}
         }
     }
 
@@ -224,39 +259,11 @@ impl Import<'_> {
                 "an “eval” entry needs “fails”, or “passed” with “total” or “total_evaluated”",
             ));
         };
-        if self.evaluated.len() >= MAX_PAIRS {
+        if self.evaluations.len() >= MAX_PAIRS {
             return Err(ImportError::TooLarge(format!("more than {MAX_PAIRS} evaluations in one report")));
         }
-        let target = self.target.clone();
-        self.assess(&target)?;
-        self.probes.insert(probe.clone());
-        if let Some(nones) = line.nones.filter(|nones| *nones > 0) {
-            self.gap(
-                "not-evaluated",
-                &format!("{probe}/{detector}"),
-                &format!("{nones} outputs were missing or could not be judged"),
-            )?;
-        }
-        let pair = (probe, detector);
-        let example = self.examples.remove(&pair);
-        if total != Some(0) {
-            self.info.rules.push(rule(&pair.0, &pair.1));
-        }
-        if fails > 0 {
-            let goal = self.goals.get(&pair.0).cloned().unwrap_or_default();
-            let outcome = Outcome {
-                target: &target,
-                probe: &pair.0,
-                detector: &pair.1,
-                fails,
-                total,
-                goal,
-                example,
-                highest: None,
-            };
-            self.finding(outcome)?;
-        }
-        self.evaluated.insert(pair);
+        let (target, nones) = (self.target.clone(), line.nones.unwrap_or_default());
+        self.evaluations.push(Evaluation { pair: (probe, detector), target, fails, total, nones });
         Ok(())
     }
 
@@ -272,12 +279,14 @@ impl Import<'_> {
         if self.hits.len() >= MAX_PAIRS && !self.hits.contains_key(&key) {
             return Err(ImportError::TooLarge(format!("hits of more than {MAX_PAIRS} pairs of probe and detector")));
         }
-        let hits = self.hits.entry(key).or_insert_with(|| Hits {
-            count: 0,
-            highest: 0.0,
-            goal: text::one_line(line.goal.as_deref().unwrap_or_default(), 300),
-            example: Example::new(line, text_of(line.output)),
-        });
+        let goal = text::one_line(line.goal.as_deref().unwrap_or_default(), 300);
+        let hits =
+            self.hits.entry(key).or_insert_with(|| Hits { count: 0, highest: 0.0, goal: goal.clone(), example: None });
+        let better = Example::better(hits.example.as_ref(), line, text_of(line.output));
+        hits.example = better.or(hits.example.take());
+        if goal < hits.goal {
+            hits.goal = goal;
+        }
         hits.count += 1;
         hits.highest = hits.highest.max(line.score.unwrap_or_default());
         Ok(())
@@ -380,18 +389,21 @@ impl Import<'_> {
             let expected = "the file has no line of a garak report or hitlog".to_owned();
             return Err(ImportError::Malformed { expected, position: Position::default() });
         }
-        self.emit_hits()?;
+        let evaluated = self.emit_evaluations()?;
+        self.emit_hits(&evaluated)?;
         if self.entries > 0 {
-            self.info.complete = self.completed && !self.evaluated.is_empty();
+            self.info.complete = self.completed && !evaluated.is_empty();
             if !self.completed {
-                self.gap("incomplete-run", "", "the report has no completion entry: garak was stopped or crashed, and probes that are missing were not run")?;
-            } else if self.evaluated.is_empty() {
+                self.gap("incomplete-run", "", "the report has no completion entry: garak was stopped or crashed, and probes that are missing were not run; garak before 0.9.0.14 never writes one, so that its reports prove no absence")?;
+            } else if evaluated.is_empty() {
                 self.gap("empty-report", "", "a valid report without any evaluation: nothing was assessed")?;
             } else if self.findings == 0 {
                 self.gap("empty-report", "", "a valid report in which every probe was withstood")?;
             }
         }
-        let probes = self.probes.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+        let mut probes: Vec<&str> = evaluated.iter().map(|(probe, _)| probe.as_str()).collect();
+        probes.dedup();
+        let probes = probes.join(",");
         let scan = match self.entries {
             0 => "hitlog".to_owned(),
             _ if self.spec.is_empty() => probes,
@@ -403,18 +415,43 @@ impl Import<'_> {
         Ok(self.info)
     }
 
+    /// The findings of a report. Gives the pairs of probe and detector that were evaluated.
+    fn emit_evaluations(&mut self) -> Result<BTreeSet<(String, String)>, ImportError> {
+        let mut evaluations = std::mem::take(&mut self.evaluations);
+        evaluations.sort();
+        let mut evaluated = BTreeSet::new();
+        for Evaluation { pair, target, fails, total, nones } in evaluations {
+            self.assess(&target)?;
+            if nones > 0 {
+                let reason = format!("{nones} outputs were missing or could not be judged");
+                self.gap("not-evaluated", &rule(&pair.0, &pair.1), &reason)?;
+            }
+            if total != Some(0) {
+                self.info.rules.push(rule(&pair.0, &pair.1));
+            }
+            if fails > 0 {
+                let goal = self.goals.get(&pair.0).cloned().unwrap_or_default();
+                let example = self.examples.remove(&pair);
+                let (target, probe, detector) = (&target, pair.0.as_str(), pair.1.as_str());
+                self.finding(Outcome { target, probe, detector, fails, total, goal, example, highest: None })?;
+            }
+            evaluated.insert(pair);
+        }
+        Ok(evaluated)
+    }
+
     /// The findings of a hitlog. It says only what was hit, so nothing can be concluded from what it does not mention.
-    fn emit_hits(&mut self) -> Result<(), ImportError> {
+    fn emit_hits(&mut self, evaluated: &BTreeSet<(String, String)>) -> Result<(), ImportError> {
         let hits = std::mem::take(&mut self.hits);
         if !hits.is_empty() && self.entries == 0 {
             self.gap("hits-only", "", "a hitlog lists only attacks that worked. Import the report of the same run to see what was tested and what is gone")?;
         }
         for ((target, probe, detector), hits) in hits {
-            if self.evaluated.contains(&(probe.clone(), detector.clone())) {
+            if evaluated.contains(&(probe.clone(), detector.clone())) {
                 continue;
             }
             self.assess(&target)?;
-            let (example, highest) = (Some(hits.example), Some(hits.highest));
+            let (example, highest) = (hits.example, Some(hits.highest));
             let outcome = Outcome {
                 target: &target,
                 probe: &probe,

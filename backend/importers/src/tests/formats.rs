@@ -167,6 +167,11 @@ fn garak_report_and_hitlog_of_all_versions_meet() {
         (&info.scan_identity, "dan.Dan_11_0,encoding.InjectBase64"),
         (&old_info.scan_identity, info.scan_identity.as_str())
     );
+    let (first_info, first) = fixture("garak", "report-0.9");
+    assert_eq!((fingerprints(&first), first_info.tool_version.as_str()), (fingerprints(&old), "0.9.0.8"));
+    assert_eq!((&first_info.assessed, &first_info.scan_identity), (&old_info.assessed, &old_info.scan_identity));
+    // Whether it came to its end, that version does not say.
+    assert_eq!((first_info.complete, gaps(&first, "incomplete-run").len()), (false, 1));
     // The report says what it evaluated, so that what a hitlog brought can be resolved; a hitlog does not.
     assert_eq!((info.rules.len(), hit_info.rules.len(), hit_info.scan_identity.as_str()), (5, 0, "hitlog"));
     assert!(findings(&report).iter().all(|finding| info.rules.contains(&finding.rule)));

@@ -3,6 +3,7 @@
 mod agents;
 mod bom;
 mod formats;
+mod reports;
 mod scanners;
 
 use std::collections::BTreeMap;
@@ -257,6 +258,18 @@ const UNORDERED: &[&str] = &[
     "major",
     "medium",
     "minor",
+    "tools",
+    "prompts",
+    "resources",
+    "resourceTemplates",
+    "scan_results",
+    "nodes",
+    "edges",
+    "agents",
+    "externalRefs",
+    "relationships",
+    "taxa",
+    "suppressions",
 ];
 
 /// The same report with its records in another order, and for JSON also its members.
@@ -265,7 +278,8 @@ fn shuffled(bytes: &[u8]) -> Option<Vec<u8>> {
         match value {
             Value::Array(items) => items.iter_mut().for_each(reverse),
             Value::Object(members) => {
-                for (key, value) in members {
+                // agent-scan refers to what stands in a signature by its place.
+                for (key, value) in members.iter_mut().filter(|(key, _)| *key != "signature") {
                     reverse(value);
                     if let (true, Value::Array(items)) = (UNORDERED.contains(&key.as_str()), value) {
                         items.reverse();
@@ -278,7 +292,12 @@ fn shuffled(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(bytes).unwrap().trim_start_matches('\u{FEFF}');
     let documents: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
     let mut documents = documents.ok()?;
-    documents.iter_mut().for_each(reverse);
+    for document in &mut documents {
+        reverse(document);
+        if let Value::Array(items) = document {
+            items.reverse();
+        }
+    }
     // JSON lines: the set-up stays first.
     if let Some(records) = documents.get_mut(1..) {
         records.reverse();

@@ -324,3 +324,36 @@ fn openreports_names_resources_and_what_failed_on_them() {
     );
     assert_eq!((gaps(&records, "skipped").len(), gaps(&records, "tool-error")[0].subject.as_str()), (1, "scan"));
 }
+
+#[test]
+fn generic_findings_keep_what_their_fields_say() {
+    use stance_shared::Severity;
+    let (info, records) = fixture("defectdojo", "many");
+    assert_eq!((info.tool.as_str(), info.tool_version.as_str(), info.complete), ("acme-probe", "3.1", true));
+    let [pickle, component, chat, archive] = findings(&records)[..] else { panic!("four findings") };
+    assert_eq!(
+        (pickle.rule.as_str(), pickle.severity, pickle.score, pickle.count),
+        ("ACME-7", Severity::Critical, Some(9.8), 3)
+    );
+    assert_eq!((pickle.locations[0].uri.as_str(), pickle.locations[0].line), ("portal/models.py", Some(41)));
+    assert!(pickle.categories.contains(&"cwe@4:CWE-502".to_owned()) && pickle.layer == stance_shared::Layer::Model);
+    assert_eq!(pickle.remediation, "Load safetensors.\n\nhttps://acme.example/rules/7");
+    assert_eq!(component.rule, "CVE-2023-46229");
+    assert!(component.suppression.is_none() && component.evidence["risk accepted"] == true, "a person accepts risks");
+    assert!(["cwe@4:CWE-918", "cwe@4:CWE-20"].iter().all(|cwe| component.categories.iter().any(|has| has == cwe)));
+    let places: Vec<_> = chat.locations.iter().map(|location| location.uri.as_str()).collect();
+    assert_eq!(places, ["https://portal.acme.example/chat", "https://portal.acme.example:8443/api"]);
+    assert_eq!(chat.suppression.as_ref().unwrap().origin, "DefectDojo false_p");
+    assert_ne!(chat.fingerprint, archive.fingerprint);
+    for (report, says) in
+        [("unknown", "“colour” is not a member"), ("missing", "missing field `title`"), ("malformed", "Critical, High")]
+    {
+        match read(format("defectdojo"), &fixtures(format("defectdojo"))[report]).unwrap_err() {
+            ImportError::Malformed { expected, position } => {
+                assert!(expected.contains(says), "{expected}");
+                assert!(position.path.starts_with("findings["), "{position:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
