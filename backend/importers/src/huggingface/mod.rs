@@ -45,7 +45,9 @@ impl Importer for HuggingFace {
     fn sniff(&self, head: &[u8]) -> bool {
         let outline = Outline::of(head);
         if outline.is_json {
-            return outline.has("model_type") || (outline.has("architectures") && outline.has("transformers_version"));
+            // garak 0.9 has a model type among its arguments.
+            let named = outline.has("model_type") && !outline.has("entry_type");
+            return named || (outline.has("architectures") && outline.has("transformers_version"));
         }
         card::is(head)
     }
