@@ -57,6 +57,8 @@ pub async fn import(db: &Db, ctx: &Ctx, id: ReportId) -> Result<Outcome> {
             }
             let mut tx = db.begin(ctx, Permission::ReportImport).await?;
             fail(&mut tx, id, &ReportError::from(&broken)).await?;
+            // Reading it again would not mend it.
+            repo::delete_body(&mut tx, id).await?;
             tx.commit().await?;
         }
     }
@@ -209,6 +211,7 @@ impl Import<'_> {
         }
         let Merged { counts, assets, changed } = merge::merge(&mut tx, self.id, tool, &info, &staged).await?;
         repo::done(&mut tx, self.id, (tool, &version), counts, &staged.gaps, staged.gap_count).await?;
+        repo::delete_body(&mut tx, self.id).await?;
         scoring::mark_dirty(&mut tx, &assets).await?;
         let detail = serde_json::json!({ "tool": tool, "format": importer.format(), "counts": counts });
         let target_id = self.id.to_string();

@@ -4,20 +4,21 @@
 //! tests), not by sqlx's macros. `$1` is always the tenant.
 //!
 //! * `stage`: the report's findings, see [`stage::CREATE`](super::stage::CREATE).
-//! * `target`: its assets by their number, with the scan that each is the subject of.
+//! * `target`: its assets by their number, with the scan that each is the subject of. Where the report's name is an alias, `said_id`
+//!   is what it names, which its scan is about, and `asset_id` what that became part of, which its findings are on.
 //! * `verdict`: what becomes of each staged finding: `N`ew, `U`pdated, `R`eopened or `=` (unchanged).
 //! * `gone`: findings that a scan of this report no longer reports.
 
 use super::{domain::Counts, stage::Staged};
 use crate::{
-    inventory::{self, Manner, NewAsset, Patch},
+    inventory::{self, Manner, Named, NewAsset, Patch},
     kernel::{Error, Result, TenantTx},
 };
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Row as _};
 use stance_importers::{AssetRef, RunInfo};
 use stance_shared::{AssetId, ReportId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// What a merge did.
@@ -55,15 +56,23 @@ pub async fn merge(tx: &mut TenantTx, report: ReportId, tool: &str, info: &RunIn
     };
     let ids = assets(tx, staged).await?;
     let relations = relations(tx, &run, staged, &ids).await?;
-    let in_order: Vec<Uuid> = staged.assets.iter().filter_map(|asset| ids.get(asset)).map(|id| id.0).collect();
+    let in_order: Vec<Named> = staged.assets.iter().filter_map(|asset| ids.get(asset)).copied().collect();
     if in_order.len() != staged.assets.len() {
         return Err(Error::internal("the inventory did not give every asset an id"));
     }
     // Absence is judged on what the run assessed and on what it found something on, not on what it merely mentions.
-    let assessed: Vec<Uuid> = info.assessed.iter().filter_map(|asset| ids.get(&clean(asset))).map(|id| id.0).collect();
+    let assessed: Vec<Uuid> =
+        info.assessed.iter().filter_map(|asset| ids.get(&clean(asset))).map(|id| id.said.0).collect();
     scans(tx, &run, info, &in_order, &assessed).await?;
+    let (said, meant): (BTreeSet<_>, BTreeSet<_>) = in_order.iter().map(|id| (id.said, id.asset)).unzip();
+    if said.len() < in_order.len() {
+        number_once(tx).await?;
+    }
     number_repeated(tx).await?;
     judge(tx, &run).await?;
+    if meant.len() < said.len() {
+        meet(tx).await?;
+    }
     write(tx, &run, info.complete).await?;
     let resolved = if info.complete { absent(tx, &run, &info.rules).await? } else { 0 };
     suppressions(tx, &run).await?;
@@ -80,7 +89,7 @@ pub async fn merge(tx: &mut TenantTx, report: ReportId, tool: &str, info: &RunIn
     )
     .fetch_all(tx.conn())
     .await?;
-    let assets = sqlx::query_scalar("select asset_id from target where scan_id is not null order by 1")
+    let assets = sqlx::query_scalar("select distinct asset_id from target where scan_id is not null order by 1")
         .fetch_all(tx.conn())
         .await?;
     Ok(Merged { counts, assets, changed })
@@ -90,7 +99,7 @@ fn clean(asset: &AssetRef) -> AssetRef {
     AssetRef { kind: asset.kind, key: super::stage::clean(&asset.key).into_owned() }
 }
 
-async fn assets(tx: &mut TenantTx, staged: &Staged) -> Result<BTreeMap<AssetRef, AssetId>> {
+async fn assets(tx: &mut TenantTx, staged: &Staged) -> Result<BTreeMap<AssetRef, Named>> {
     let new: Vec<NewAsset> = staged
         .assets
         .iter()
@@ -111,7 +120,7 @@ async fn relations(
     tx: &mut TenantTx,
     run: &Run<'_>,
     staged: &Staged,
-    ids: &BTreeMap<AssetRef, AssetId>,
+    ids: &BTreeMap<AssetRef, Named>,
 ) -> Result<usize> {
     let known = staged.relations.iter().filter(|(from, _, to)| from != to);
     let relations: Vec<_> =
@@ -120,37 +129,38 @@ async fn relations(
 }
 
 /// Makes `target`, with a scan for each asset that was assessed or found fault with.
-async fn scans(tx: &mut TenantTx, run: &Run<'_>, info: &RunInfo, assets: &[Uuid], assessed: &[Uuid]) -> Result<()> {
+async fn scans(tx: &mut TenantTx, run: &Run<'_>, info: &RunInfo, assets: &[Named], assessed: &[Uuid]) -> Result<()> {
     sqlx::query(
-        "create temporary table target (no int4 primary key, asset_id uuid not null, factor float8 not null, scan_id uuid)
-         on commit drop",
+        "create temporary table target (no int4 primary key, said_id uuid not null, asset_id uuid not null, factor float8 not null,
+             scan_id uuid) on commit drop",
     )
     .execute(tx.conn())
     .await?;
     let identity: String = super::stage::clean(&info.scan_identity).chars().take(1000).collect();
     let version: String = super::stage::clean(&info.tool_version).chars().take(200).collect();
+    let (said, meant): (Vec<Uuid>, Vec<Uuid>) = assets.iter().map(|id| (id.said.0, id.asset.0)).unzip();
     sqlx::query(
         "with named as (
-             select n.no::int4 - 1 as no, a.id as asset_id, a.risk_factor
-             from unnest($2::uuid[]) with ordinality n(id, no)
+             select n.no::int4 - 1 as no, n.said as said_id, a.id as asset_id, a.risk_factor
+             from unnest($2::uuid[], $10::uuid[]) with ordinality n(said, id, no)
              join asset a on a.tenant_id = $1 and a.id = n.id
          ), subject as (
-             select asset_id from named where asset_id = any($3) or no in (select distinct asset_no from stage)
+             select said_id from named where said_id = any($3) or no in (select distinct asset_no from stage)
          ), scanned as (
              insert into scan (tenant_id, id, tool, asset_id, identity, tool_version, first_seen, last_seen, last_report_id)
-             select $1, overlay(gen_random_uuid()::text placing $4 from 1)::uuid, $5, asset_id, $6, $7, $8, $8, $9
-             from (select distinct asset_id from subject) s
+             select $1, overlay(gen_random_uuid()::text placing $4 from 1)::uuid, $5, said_id, $6, $7, $8, $8, $9
+             from (select distinct said_id from subject) s
              on conflict (tenant_id, tool, asset_id, identity) do update
              set tool_version = excluded.tool_version, last_seen = excluded.last_seen, last_report_id = excluded.last_report_id
              returning id, asset_id
          ), noted as (
              insert into report_scan (tenant_id, report_id, scan_id) select $1, $9, id from scanned
          )
-         insert into target (no, asset_id, factor, scan_id)
-         select n.no, n.asset_id, n.risk_factor, s.id from named n left join scanned s using (asset_id)",
+         insert into target (no, said_id, asset_id, factor, scan_id)
+         select n.no, n.said_id, n.asset_id, n.risk_factor, s.id from named n left join scanned s on s.asset_id = n.said_id",
     )
     .bind(run.tenant)
-    .bind(assets)
+    .bind(said)
     .bind(assessed)
     .bind(&run.prefix)
     .bind(run.tool)
@@ -158,21 +168,34 @@ async fn scans(tx: &mut TenantTx, run: &Run<'_>, info: &RunInfo, assets: &[Uuid]
     .bind(version)
     .bind(run.now)
     .bind(run.report)
+    .bind(meant)
     .execute(tx.conn())
     .await?;
     sqlx::raw_sql("analyze target").execute(tx.conn()).await?;
     Ok(())
 }
 
-/// Two findings of one report with the same fingerprint are two findings. They are numbered by place and content, so that
+/// Gives an asset that the report writes in several ways one number.
+async fn number_once(tx: &mut TenantTx) -> Result<()> {
+    sqlx::query(
+        "update stage s set asset_no = first.no
+         from (select no as other, min(no) over (partition by said_id) as no from target) first
+         where s.asset_no = first.other and first.other <> first.no",
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Two findings of one report on one asset with the same fingerprint are two findings. They are numbered by place and content, so that
 /// their order in the report means nothing; the first keeps the fingerprint, the others get one derived from it.
 async fn number_repeated(tx: &mut TenantTx) -> Result<()> {
     sqlx::query(
         "update stage s
          set fp = encode(substring(sha256(uuid_send(n.fp) || int4send(n.place::int4)) from 1 for 16), 'hex')::uuid
          from (
-             select id, fp, row_number() over (partition by fp order by line, content) - 1 as place
-             from stage join (select fp from stage group by fp having count(*) > 1) repeated using (fp)
+             select id, fp, row_number() over (partition by asset_no, fp order by line, content) - 1 as place
+             from stage join (select asset_no, fp from stage group by asset_no, fp having count(*) > 1) repeated using (asset_no, fp)
          ) n
          where n.id = s.id and n.place > 0",
     )
@@ -200,7 +223,7 @@ async fn judge(tx: &mut TenantTx, run: &Run<'_>) -> Result<()> {
              s.origin is not null
          from stage s
          join target t on t.no = s.asset_no
-         left join finding f on f.tenant_id = $1 and f.fingerprint = s.fp
+         left join finding f on f.tenant_id = $1 and f.asset_id = t.asset_id and f.fingerprint = s.fp
          left join occurrence o on o.tenant_id = $1 and o.scan_id = t.scan_id and o.finding_id = f.id",
     )
     .bind(run.tenant)
@@ -211,6 +234,21 @@ async fn judge(tx: &mut TenantTx, run: &Run<'_>) -> Result<()> {
     sqlx::raw_sql("create index on verdict (finding_id, scan_id); analyze verdict; create index on stage (id)")
         .execute(tx.conn())
         .await?;
+    Ok(())
+}
+
+/// Where a report names one asset by several of its keys, the same new problem under two of them is one finding in two scans.
+async fn meet(tx: &mut TenantTx) -> Result<()> {
+    sqlx::query(
+        "update verdict v set finding_id = met.first, action = 'U'
+         from (
+             select s.id, first_value(s.id) over (partition by t.asset_id, s.fp order by t.said_id, s.line, s.content) as first
+             from stage s join verdict n using (id) join target t on t.no = s.asset_no where n.action = 'N'
+         ) met
+         where v.id = met.id and met.first <> met.id",
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }
 
@@ -315,7 +353,7 @@ async fn absent(tx: &mut TenantTx, run: &Run<'_>, rules: &[String]) -> Result<i3
             "with absent as (
                  update occurrence o set absent_since = $2 from finding f
                  where o.tenant_id = $1 and o.absent_since is null
-                   and o.scan_id = any(array(select s.id from scan s join target t using (asset_id)
+                   and o.scan_id = any(array(select s.id from scan s join target t on t.said_id = s.asset_id
                        where s.tenant_id = $1 and s.tool = $3 and t.scan_id is not null))
                    and f.tenant_id = $1 and f.id = o.finding_id and f.rule = any($4)
                    and not exists (select from verdict v where v.finding_id = o.finding_id)

@@ -12,6 +12,8 @@
 //! * The same bytes twice change nothing; the order of findings in a report means nothing.
 //! * A finding that no scan reports any more is resolved, never deleted. A person's decision survives every import.
 //! * Memory does not depend on the report's size.
+//! * A body is kept no longer than it is needed: until its report is merged or found broken. Only what failed through no fault of
+//!   its own keeps it, because its job can be driven again; the sweep ends that too.
 
 mod domain;
 pub mod jobs;

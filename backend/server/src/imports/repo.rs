@@ -221,6 +221,14 @@ pub async fn delete(tx: &mut TenantTx, id: ReportId) -> Result<()> {
     Ok(())
 }
 
+/// Deletes the body, which may hold what the importer took care not to keep (secrets in a configuration, whole conversations).
+pub async fn delete_body(tx: &mut TenantTx, id: ReportId) -> Result<()> {
+    sqlx::query!("delete from report_body where tenant_id = $1 and report_id = $2", tx.ctx().tenant.0, id.0)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// One piece of a body, in a transaction of its own: the parser's thread asks for it while the import's runs.
 pub async fn piece(db: &Db, ctx: &Ctx, id: ReportId, piece: i32) -> Result<Option<Vec<u8>>> {
     let mut tx = db.begin(ctx, Permission::ReportRead).await?;
@@ -276,10 +284,11 @@ pub async fn task(tx: &mut TenantTx, id: ReportId) -> Result<Task> {
     .await?)
 }
 
-/// The asset with this key, whatever its kind; the one seen last if there are several.
+/// The asset that this key means, whatever its kind; the one seen last if there are several.
 pub async fn asset_by_key(tx: &mut TenantTx, key: &str) -> Result<Option<AssetRef>> {
     let kind = sqlx::query_scalar!(
-        "select kind from asset where tenant_id = $1 and kind = any($2) and external_key = $3 order by last_seen desc, kind limit 1",
+        "select kind from asset where tenant_id = $1
+           and (kind, identity) in (select k, asset_identity(k, $3) from unnest($2::text[]) k) order by last_seen desc, kind limit 1",
         tx.ctx().tenant.0,
         &AssetKind::WORDS.iter().map(|&word| word.to_owned()).collect::<Vec<_>>(),
         key

@@ -75,7 +75,8 @@ impl Bench {
     }
 
     async fn start(&self, asset: &str, body: Vec<u8>) -> ReportId {
-        let upload = Upload { format: "auto".into(), asset: Some(asset.to_owned()), ..Upload::default() };
+        let asset = Some(asset.to_owned()).filter(|asset| !asset.is_empty());
+        let upload = Upload { format: "auto".into(), asset, ..Upload::default() };
         self.upload(upload, body).await.unwrap()
     }
 
@@ -534,6 +535,35 @@ async fn an_asset_is_found_by_its_key_or_made_of_the_kind_that_was_said(pool: Pg
     assert!(checks > 0, "the run's checks are noted");
 }
 
+/// A report of Stance's own format: rules by asset.
+fn findings(tool: &str, on: &[(&str, &str)]) -> Vec<u8> {
+    let reference = |key: &str| json!({ "kind": "AGENT", "key": key });
+    let findings: Vec<Value> = on
+        .iter()
+        .map(|(asset, rule)| {
+            json!({ "asset": reference(asset), "rule": rule, "title": rule, "severity": "HIGH", "layer": "APPLICATION" })
+        })
+        .collect();
+    let assessed: Vec<Value> = on.iter().map(|(asset, _)| reference(asset)).collect();
+    json!({ "stance": "findings/1", "tool": { "name": tool, "version": "1" }, "complete": true, "assessed": assessed,
+        "findings": findings })
+    .to_string()
+    .into_bytes()
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_report_that_writes_one_asset_in_two_ways_is_about_one(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let report = || findings("t", &[("Bot", "a"), ("bot/", "a"), ("BOT", "b")]);
+    assert_eq!(bench.counts("", report()).await, [3, 0, 0, 0, 0], "the same twice is two, as under one name");
+    let before = bench.state().await;
+    assert_eq!(bench.counts("", report()).await, [0, 0, 0, 0, 3]);
+    assert_eq!(bench.state().await, before);
+    let assets: Vec<String> =
+        sqlx::query_scalar("select external_key from asset").fetch_all(&bench.pool).await.unwrap();
+    assert_eq!(assets.len(), 1, "{assets:?}");
+}
+
 #[sqlx::test(migrations = false)]
 async fn another_organization_sees_nothing_of_it(pool: PgPool) {
     let bench = Bench::new(pool).await;
@@ -545,6 +575,54 @@ async fn another_organization_sees_nothing_of_it(pool: PgPool) {
     assert!(super::repo::piece(&bench.db, &stranger, report.id, 0).await.unwrap().is_none());
     let seen: i64 = sqlx::query_scalar("select count(*) from finding").fetch_one(tx.conn()).await.unwrap();
     assert_eq!(seen, 0);
+}
+
+/// What a report brought that no finding, asset or gap may keep: nowhere in the database, in no column of any table.
+#[sqlx::test(migrations = false)]
+async fn no_stored_row_holds_a_configurations_secret_once_it_is_read(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let secret = format!("ghp_{}", "4fQz9LmW2xKc7RtVb8Ns".repeat(2).get(..36).unwrap());
+    let config = json!({ "mcpServers": { "github": { "command": "npx", "args": ["-y", "@modelcontextprotocol/server-github"],
+        "env": { "GITHUB_PERSONAL_ACCESS_TOKEN": secret } } } });
+    let rows_with_it = async || {
+        let tables: Vec<String> = sqlx::query_scalar(
+            "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where c.relkind = 'r' and n.nspname in ('public', 'apalis')",
+        )
+        .fetch_all(&bench.pool)
+        .await
+        .unwrap();
+        let mut found = Vec::new();
+        for table in tables {
+            // As text, and as a `bytea` shows it.
+            let sql = format!("select count(*) from {table} t where t::text like $1 or t::text like $2");
+            let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+                .bind(format!("%{secret}%"))
+                .bind(format!("%{}%", hex::encode(&secret)))
+                .fetch_one(&bench.pool)
+                .await
+                .unwrap();
+            found.extend((count > 0).then_some(table));
+        }
+        found
+    };
+    let whole = config.to_string().into_bytes();
+    let id = bench.start("AGENT:claude", whole.clone()).await;
+    assert_eq!(rows_with_it().await, ["public.report_body"], "the search finds what waits to be read");
+    jobs::import(&bench.db, &bench.ctx, id).await.unwrap();
+    let report = get(&bench.db, &bench.ctx, id).await.unwrap();
+    assert_eq!(
+        (report.status, report.format.as_deref()),
+        (ReportStatus::Done, Some("mcp_config")),
+        "{:?}",
+        report.error
+    );
+    assert!(report.counts.findings > 0, "the secret is a finding");
+    assert_eq!(rows_with_it().await, [""; 0]);
+
+    let broken = bench.import("AGENT:claude", whole[..whole.len() - 3].to_vec()).await;
+    assert_eq!(broken.status, ReportStatus::Failed);
+    assert_eq!(rows_with_it().await, [""; 0], "a broken one is not kept either");
 }
 
 /// Counts against a model: sets of (rule) with content, over random sequences of reports.

@@ -81,11 +81,20 @@ pub enum Manner {
     Discovered,
 }
 
+/// What a key means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The asset whose key it is: what is said under the key is filed there, so that it can be split off again.
+    pub said: AssetId,
+    /// What that became part of, or the same: this is the asset.
+    pub asset: AssetId,
+}
+
 /// What an upsert did.
 #[derive(Clone, Debug, Default)]
 pub struct Upserted {
     /// Every asset that was named.
-    pub ids: BTreeMap<AssetRef, AssetId>,
+    pub ids: BTreeMap<AssetRef, Named>,
     pub created: usize,
     pub updated: usize,
     pub unchanged: usize,
@@ -210,33 +219,20 @@ impl Patch {
         Ok(self)
     }
 
-    /// The asset with the patch, and what changed by it.
-    pub(super) fn apply(&self, asset: &Asset) -> (Asset, Map<String, Value>) {
-        let mut new = asset.clone();
+    /// The asset with the patch.
+    pub(super) fn apply(&self, asset: &Asset) -> Asset {
         let patch = self.clone();
-        new.name = patch.name.unwrap_or(new.name);
-        new.owner = patch.owner.unwrap_or(new.owner);
-        new.environment = patch.environment.unwrap_or(new.environment);
-        new.exposure = patch.exposure.unwrap_or(new.exposure);
-        new.criticality = patch.criticality.unwrap_or(new.criticality);
-        new.lifecycle = patch.lifecycle.unwrap_or(new.lifecycle);
-        new.tags = patch.tags.unwrap_or(new.tags);
-        new.attributes = patch.attributes.map_or(new.attributes, Value::Object);
-        let mut changes = Map::new();
-        let mut compare = |field: &str, from: Value, to: Value| {
-            if from != to {
-                changes.insert(field.to_owned(), json!({"from": from, "to": to}));
-            }
-        };
-        compare("name", json!(asset.name), json!(new.name));
-        compare("owner", json!(asset.owner), json!(new.owner));
-        compare("environment", json!(asset.environment), json!(new.environment));
-        compare("exposure", json!(asset.exposure), json!(new.exposure));
-        compare("criticality", json!(asset.criticality), json!(new.criticality));
-        compare("lifecycle", json!(asset.lifecycle), json!(new.lifecycle));
-        compare("tags", json!(asset.tags), json!(new.tags));
-        compare("attributes", asset.attributes.clone(), new.attributes.clone());
-        (new, changes)
+        Asset {
+            name: patch.name.unwrap_or_else(|| asset.name.clone()),
+            owner: patch.owner.unwrap_or_else(|| asset.owner.clone()),
+            environment: patch.environment.unwrap_or(asset.environment),
+            exposure: patch.exposure.unwrap_or(asset.exposure),
+            criticality: patch.criticality.unwrap_or(asset.criticality),
+            lifecycle: patch.lifecycle.unwrap_or(asset.lifecycle),
+            tags: patch.tags.unwrap_or_else(|| asset.tags.clone()),
+            attributes: patch.attributes.map_or_else(|| asset.attributes.clone(), Value::Object),
+            ..asset.clone()
+        }
     }
 
     /// What is left of the patch when it may overrule nobody.
@@ -277,6 +273,22 @@ fn check_tags(field: &str, tags: &[String]) -> Result<Vec<String>> {
     tags.sort();
     tags.dedup();
     Ok(tags)
+}
+
+/// What differs between two states of an asset, as history keeps it: `{"field": {"from": …, "to": …}}`.
+pub(super) fn changes(from: &Asset, to: &Asset) -> Map<String, Value> {
+    let fields = [
+        ("name", json!(from.name), json!(to.name)),
+        ("owner", json!(from.owner), json!(to.owner)),
+        ("environment", json!(from.environment), json!(to.environment)),
+        ("exposure", json!(from.exposure), json!(to.exposure)),
+        ("criticality", json!(from.criticality), json!(to.criticality)),
+        ("lifecycle", json!(from.lifecycle), json!(to.lifecycle)),
+        ("tags", json!(from.tags), json!(to.tags)),
+        ("attributes", from.attributes.clone(), to.attributes.clone()),
+    ];
+    let differing = fields.into_iter().filter(|(_, from, to)| from != to);
+    differing.map(|(field, from, to)| (field.to_owned(), json!({"from": from, "to": to}))).collect()
 }
 
 /// "Changed owner and tags."

@@ -1,48 +1,92 @@
 //! The inventory's SQL.
 
-use super::{Asset, Change, Filter, Key, Relation, Sort};
+use super::{Asset, Change, Filter, Key, Named, Relation, Sort};
 use crate::kernel::{Result, TenantTx, page::Page};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{Postgres, QueryBuilder, types::Json};
+use sqlx::{FromRow as _, Postgres, QueryBuilder, Row as _, types::Json};
 use stance_importers::AssetRef;
 use stance_shared::{AssetId, AssetKind, RelationKind};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 const COLUMNS: &str = "id, kind, external_key, name, owner, environment, exposure, criticality, lifecycle, tags, \
     attributes, first_seen, last_seen, risk";
 
-pub(super) async fn by_ids(tx: &mut TenantTx, ids: &[AssetId]) -> Result<Vec<Asset>> {
-    let mut query = QueryBuilder::<Postgres>::new("select ");
-    query.push(COLUMNS).push(" from asset where id = any(").push_bind(ids.to_vec()).push(")");
-    Ok(query.build_query_as().fetch_all(tx.conn()).await?)
+/// The assets with these ids, under the id that was asked for: that of an alias gives the asset that it became part of.
+pub(super) async fn by_ids(tx: &mut TenantTx, ids: &[AssetId]) -> Result<Vec<(AssetId, Asset)>> {
+    let mut query = QueryBuilder::<Postgres>::new(
+        "select asked, asset.* from (select id as asked, coalesce(merged_into, id) as root from asset where id = any(",
+    );
+    query.push_bind(ids.to_vec()).push(")) named join lateral (select ").push(COLUMNS);
+    query.push(" from asset where id = root) asset on true");
+    let rows = query.build().fetch_all(tx.conn()).await?;
+    rows.iter().map(|row| Ok((row.try_get("asked")?, Asset::from_row(row)?))).collect()
 }
 
-/// The assets with these keys, locked in the order of their keys, so that two upserts never wait for each other.
-pub(super) async fn lock_by_keys(tx: &mut TenantTx, keys: &[AssetRef]) -> Result<Vec<Asset>> {
+/// Keeps what keys mean as it is until the transaction ends: nothing is merged or split meanwhile.
+pub(super) async fn hold_keys(tx: &mut TenantTx) -> Result<()> {
+    let tenant = tx.ctx().tenant.0.to_string();
+    sqlx::query!("select pg_advisory_xact_lock_shared(hashtextextended('keys:' || $1::text, 0))", tenant)
+        .fetch_one(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// A key and what it means.
+pub(super) struct Known {
+    pub key: AssetRef,
+    /// The asset whose key it is.
+    pub said: AssetId,
+    /// What that became part of, or the same.
+    pub asset: Asset,
+}
+
+/// What these keys mean; unknown ones are left out. The assets are locked in the order of their keys, so that two upserts never
+/// wait for each other.
+pub(super) async fn lock_by_keys(tx: &mut TenantTx, keys: &[AssetRef]) -> Result<Vec<Known>> {
     let (kinds, names) = columns(keys);
-    let mut query = QueryBuilder::<Postgres>::new("select ");
-    query.push(COLUMNS).push(" from asset where (kind, external_key) in (select * from unnest(");
-    query.push_bind(kinds).push(", ").push_bind(names).push("::text[])) order by kind, external_key for update");
-    Ok(query.build_query_as().fetch_all(tx.conn()).await?)
+    let mut query = QueryBuilder::<Postgres>::new(
+        "with named as materialized (select kind, key, asset_identity(kind, key) as identity from unnest(",
+    );
+    query.push_bind(kinds).push(", ").push_bind(names);
+    query.push("::text[]) n(kind, key)) select n.key as named, s.id as said, ");
+    query.push(COLUMNS.split(", ").map(|column| format!("a.{column}")).collect::<Vec<_>>().join(", "));
+    query.push(
+        " from named n join asset s on s.kind = n.kind and s.identity = n.identity
+         join asset a on a.id = coalesce(s.merged_into, s.id) order by a.kind, a.identity for update of a",
+    );
+    let rows = query.build().fetch_all(tx.conn()).await?;
+    rows.iter()
+        .map(|row| {
+            let asset = Asset::from_row(row)?;
+            let key = AssetRef { kind: asset.kind, key: row.try_get("named")? };
+            Ok(Known { key, said: row.try_get("said")?, asset })
+        })
+        .collect()
 }
 
 fn columns(keys: &[AssetRef]) -> (Vec<AssetKind>, Vec<String>) {
     keys.iter().map(|asset| (asset.kind, asset.key.clone())).unzip()
 }
 
-pub(super) async fn ids_by_keys(tx: &mut TenantTx, keys: &[AssetRef]) -> Result<Vec<(AssetRef, AssetId)>> {
+/// What these keys mean; unknown ones are left out.
+pub(super) async fn by_keys(tx: &mut TenantTx, keys: &[AssetRef]) -> Result<Vec<(AssetRef, Named)>> {
     let (kinds, names) = columns(keys);
     let rows = sqlx::query!(
-        r#"select id as "id: AssetId", kind as "kind: AssetKind", external_key from asset
-           where (kind, external_key) in (select * from unnest($1::text[], $2::text[]))"#,
+        r#"select n.kind as "kind!: AssetKind", n.key as "key!", s.id as "said: AssetId", coalesce(s.merged_into, s.id) as "asset!: AssetId"
+           from (select kind, key, asset_identity(kind, key) as identity from unnest($1::text[], $2::text[]) k(kind, key)) n
+           join asset s on s.kind = n.kind and s.identity = n.identity"#,
         &kinds as &[AssetKind],
         &names,
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(rows.into_iter().map(|row| (AssetRef { kind: row.kind, key: row.external_key }, row.id)).collect())
+    let named = rows
+        .into_iter()
+        .map(|row| (AssetRef { kind: row.kind, key: row.key }, Named { said: row.said, asset: row.asset }));
+    Ok(named.collect())
 }
 
 /// A row as it is written: sent as one JSON array, because PostgreSQL has no arrays of arrays of different lengths.
@@ -62,7 +106,7 @@ pub(super) async fn insert(tx: &mut TenantTx, rows: &[Row<'_>]) -> Result<Vec<As
                environment text, exposure text, criticality text, lifecycle text, tags text[], attributes jsonb,
                first_seen timestamptz, last_seen timestamptz, risk_factor double precision)
            order by r.kind, r.external_key
-           on conflict (tenant_id, kind, external_key) do nothing
+           on conflict (tenant_id, kind, identity) do nothing
            returning id as "id: AssetId""#,
         tx.ctx().tenant.0,
         Json(rows) as _,
@@ -119,17 +163,17 @@ pub(super) async fn insert_changes(tx: &mut TenantTx, changes: &[NewChange]) -> 
     Ok(())
 }
 
-/// Writes relations; known ones are seen again. Returns the ends "from" of those that are new.
+/// Writes relations between the assets that were named; known ones are seen again. Returns what the ends "from" of new ones mean.
 pub(super) async fn relate(
     tx: &mut TenantTx,
-    relations: &[(AssetId, RelationKind, AssetId)],
+    relations: &[(Named, RelationKind, Named)],
     source: &str,
 ) -> Result<Vec<AssetId>> {
     let (tenant, now) = (tx.ctx().tenant.0, tx.ctx().now());
     let ids: Vec<Uuid> = relations.iter().map(|_| tx.ctx().new_id()).collect();
-    let from: Vec<Uuid> = relations.iter().map(|(from, ..)| from.0).collect();
+    let from: Vec<Uuid> = relations.iter().map(|(from, ..)| from.said.0).collect();
     let kinds: Vec<RelationKind> = relations.iter().map(|(_, kind, _)| *kind).collect();
-    let to: Vec<Uuid> = relations.iter().map(|(.., to)| to.0).collect();
+    let to: Vec<Uuid> = relations.iter().map(|(.., to)| to.said.0).collect();
     let new = sqlx::query_scalar!(
         r#"insert into asset_relation as r (tenant_id, id, from_id, kind, to_id, source, first_seen, last_seen)
            select distinct on (n.from_id, n.kind, n.to_id) $1::uuid, n.id, n.from_id, n.kind, n.to_id, $6, $7, $7
@@ -147,11 +191,12 @@ pub(super) async fn relate(
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(new.into_iter().flatten().collect())
+    let means: HashMap<AssetId, AssetId> = relations.iter().map(|(from, ..)| (from.said, from.asset)).collect();
+    Ok(new.into_iter().flatten().filter_map(|said| means.get(&said).copied()).collect())
 }
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
-    query.push(" where true");
+    query.push(" where merged_into is null");
     macro_rules! any_of {
         ($($column:ident),+) => {$(
             if !filter.$column.is_empty() {
@@ -170,11 +215,20 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
         query.push(" and owner is null");
     }
     if let Some(key) = &filter.external_key {
-        query.push(" and external_key = ").push_bind(key.clone());
+        let kinds: Vec<String> = AssetKind::WORDS.iter().map(|&word| word.to_owned()).collect();
+        query.push(
+            " and id in (select coalesce(s.merged_into, s.id) from asset s where (s.kind, s.identity) in
+                (select k, asset_identity(k, ",
+        );
+        query.push_bind(key.clone()).push(") from unnest(").push_bind(kinds).push("::text[]) k))");
     }
     if let Some(pattern) = &filter.search {
         query.push(" and (name ilike ").push_bind(pattern.clone());
-        query.push(" or external_key ilike ").push_bind(pattern.clone()).push(")");
+        query.push(" or external_key ilike ").push_bind(pattern.clone());
+        query.push(
+            " or id in (select s.merged_into from asset s where s.merged_into is not null and s.external_key ilike ",
+        );
+        query.push_bind(pattern.clone()).push("))");
     }
 }
 
@@ -220,7 +274,7 @@ pub(super) async fn count_by_kind(tx: &mut TenantTx, filter: &Filter) -> Result<
     Ok(query.build_query_as().fetch_all(tx.conn()).await?)
 }
 
-/// For each asset the `limit` relations seen last, whichever end it is, with the asset that asked.
+/// For each asset the `limit` relations seen last, whichever end it or an alias of it is, with the asset that asked.
 pub(super) async fn relations(tx: &mut TenantTx, ids: &[AssetId], limit: i64) -> Result<Vec<(AssetId, Relation)>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
@@ -228,9 +282,12 @@ pub(super) async fn relations(tx: &mut TenantTx, ids: &[AssetId], limit: i64) ->
                r.to_id as "to_id!", r.source as "source!", r.first_seen as "first_seen!", r.last_seen as "last_seen!"
            from unnest($1::uuid[]) as a(id), lateral (
                select * from (
-                   select * from asset_relation where from_id = a.id
-                   union all
-                   select * from asset_relation where to_id = a.id) as both_ways
+                   select distinct on (e.from_id, e.kind, e.to_id) e.* from asset_edge e
+                   where e.id in (
+                       select r.id from asset m join asset_relation r on r.from_id = m.id where m.id = a.id or m.merged_into = a.id
+                       union all
+                       select r.id from asset m join asset_relation r on r.to_id = m.id where m.id = a.id or m.merged_into = a.id)
+                   order by e.from_id, e.kind, e.to_id, e.last_seen desc, e.id desc) as once
                order by last_seen desc, id desc limit $2) as r
            order by a.id, r.last_seen desc, r.id desc"#,
         &ids,
@@ -256,22 +313,24 @@ pub(super) async fn relations(tx: &mut TenantTx, ids: &[AssetId], limit: i64) ->
 pub(super) async fn relation(tx: &mut TenantTx, id: Uuid) -> Result<Option<Relation>> {
     Ok(sqlx::query_as!(
         Relation,
-        r#"select id, from_id, kind as "kind: RelationKind", to_id, source, first_seen, last_seen
-           from asset_relation where id = $1"#,
+        r#"select id as "id!", from_id as "from_id!", kind as "kind!: RelationKind", to_id as "to_id!", source as "source!",
+               first_seen as "first_seen!", last_seen as "last_seen!"
+           from asset_edge where id = $1"#,
         id,
     )
     .fetch_optional(tx.conn())
     .await?)
 }
 
-/// For each asset the last `limit` lines of its history, newest first.
+/// For each asset the last `limit` lines of its history and that of its aliases, newest first.
 pub(super) async fn history(tx: &mut TenantTx, ids: &[AssetId], limit: i64) -> Result<Vec<(AssetId, Change)>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
-        r#"select c.asset_id as "asset: AssetId", c.at, c.actor, c.summary, c.changes
+        r#"select a.id as "asset!: AssetId", c.at, c.actor, c.summary, c.changes
            from unnest($1::uuid[]) as a(id), lateral (
-               select * from asset_change where asset_id = a.id order by id desc limit $2) as c
-           order by c.asset_id, c.id desc"#,
+               select * from asset_change where asset_id in (select m.id from asset m where m.id = a.id or m.merged_into = a.id)
+               order by id desc limit $2) as c
+           order by a.id, c.id desc"#,
         &ids,
         limit,
     )

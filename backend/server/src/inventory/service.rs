@@ -1,8 +1,8 @@
 //! What can be done with the inventory.
 
 use super::{
-    Asset, Change, Filter, Key, Manner, NewAsset, NewRelation, Patch, Relation, Sort, Upserted,
-    domain::{MAX_UPSERT, summary},
+    Asset, Change, Filter, Key, Manner, Named, NewAsset, NewRelation, Patch, Relation, Sort, Upserted,
+    domain::{MAX_UPSERT, changes, summary},
     repo,
 };
 use crate::{
@@ -18,22 +18,22 @@ use stance_importers::AssetRef;
 use stance_shared::{AssetId, AssetKind, Criticality, Environment, Exposure, Lifecycle, RelationId, RelationKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Assets by id; ids of other organizations are not found.
+/// Assets by id; ids of other organizations are not found. The id of an alias gives the asset that it became part of.
 ///
 /// # Errors
 /// `FORBIDDEN`, or when the database fails.
 pub async fn by_ids(db: &Db, ctx: &Ctx, ids: &[AssetId]) -> Result<HashMap<AssetId, Asset>> {
     let mut tx = db.begin(ctx, Permission::AssetRead).await?;
-    Ok(repo::by_ids(&mut tx, ids).await?.into_iter().map(|asset| (asset.id, asset)).collect())
+    Ok(repo::by_ids(&mut tx, ids).await?.into_iter().collect())
 }
 
-/// The ids of the assets with these keys; unknown ones are left out.
+/// The ids of the assets that these keys mean; unknown ones are left out.
 ///
 /// # Errors
 /// `FORBIDDEN`, or when the database fails.
 pub async fn ids_by_keys(db: &Db, ctx: &Ctx, keys: &[AssetRef]) -> Result<BTreeMap<AssetRef, AssetId>> {
     let mut tx = db.begin(ctx, Permission::AssetRead).await?;
-    Ok(repo::ids_by_keys(&mut tx, keys).await?.into_iter().collect())
+    Ok(repo::by_keys(&mut tx, keys).await?.into_iter().map(|(key, named)| (key, named.asset)).collect())
 }
 
 /// One page of assets.
@@ -114,20 +114,28 @@ pub async fn upsert(db: &Db, ctx: &Ctx, assets: Vec<NewAsset>, relations: &[NewR
             return Err(Error::field(field, format!("must be at most {MAX_UPSERT} a call")));
         }
     }
+    let twice = |i: usize| Error::field(format!("assets[{i}].externalKey"), "is named twice in this call");
     let mut seen = BTreeSet::new();
     let mut checked = Vec::with_capacity(assets.len());
     for (i, asset) in assets.into_iter().enumerate() {
         let asset = asset.check(&format!("assets[{i}]"))?;
         if !seen.insert(asset.asset.clone()) {
-            return Err(Error::field(format!("assets[{i}].externalKey"), "is named twice in this call"));
+            return Err(twice(i));
         }
         checked.push(asset);
     }
     let mut tx = db.begin(ctx, Permission::AssetWrite).await?;
     let mut outcome = upsert_in_tx(&mut tx, &checked, Manner::Declared).await?;
+    // Two keys may mean one asset.
+    let mut meant = BTreeSet::new();
+    if let Some(i) =
+        checked.iter().position(|new| outcome.ids.get(&new.asset).is_some_and(|id| !meant.insert(id.asset)))
+    {
+        return Err(twice(i));
+    }
     let ends: Vec<AssetRef> = relations.iter().flat_map(|r| [r.from.clone(), r.to.clone()]).collect();
     let others: Vec<AssetRef> = ends.into_iter().filter(|end| !outcome.ids.contains_key(end)).collect();
-    let known: BTreeMap<_, _> = repo::ids_by_keys(&mut tx, &others).await?.into_iter().collect();
+    let known: BTreeMap<_, _> = repo::by_keys(&mut tx, &others).await?.into_iter().collect();
     let resolve = |field: String, end: &AssetRef| {
         let id = outcome.ids.get(end).or_else(|| known.get(end)).copied();
         id.ok_or_else(|| Error::field(field, "is neither an asset of this call nor a known one"))
@@ -136,7 +144,7 @@ pub async fn upsert(db: &Db, ctx: &Ctx, assets: Vec<NewAsset>, relations: &[NewR
     for (i, relation) in relations.iter().enumerate() {
         let from = resolve(format!("relations[{i}].from"), &relation.from)?;
         let to = resolve(format!("relations[{i}].to"), &relation.to)?;
-        if from == to {
+        if from.asset == to.asset {
             return Err(Error::field(format!("relations[{i}].to"), "must be another asset than `from`"));
         }
         edges.push((from, relation.kind, to));
@@ -149,7 +157,7 @@ pub async fn upsert(db: &Db, ctx: &Ctx, assets: Vec<NewAsset>, relations: &[NewR
             audit::Entry {
                 action: "asset.upserted",
                 target_kind: "asset",
-                target_id: outcome.ids.values().next().map(ToString::to_string).unwrap_or_default(),
+                target_id: outcome.ids.values().next().map(|id| id.asset.to_string()).unwrap_or_default(),
                 detail: json!({"created": outcome.created, "updated": outcome.updated, "relations": related}),
             },
         )
@@ -170,11 +178,13 @@ pub async fn upsert_in_tx(tx: &mut TenantTx, assets: &[NewAsset], manner: Manner
         return Ok(Upserted::default());
     }
     let now = tx.ctx().now();
+    repo::hold_keys(tx).await?;
     let fresh: Vec<Asset> = assets.iter().map(|new| create(new, tx.ctx(), manner)).collect();
     let rows: Vec<_> = fresh.iter().map(row).collect();
     let created: BTreeSet<AssetId> = repo::insert(tx, &rows).await?.into_iter().collect();
     let (new, known): (Vec<_>, Vec<_>) = fresh.iter().zip(assets).partition(|(asset, _)| created.contains(&asset.id));
-    let mut ids: BTreeMap<_, _> = new.iter().map(|(asset, _)| (asset.key(), asset.id)).collect();
+    let mut ids: BTreeMap<AssetRef, Named> =
+        new.iter().map(|(asset, _)| (asset.key(), Named { said: asset.id, asset: asset.id })).collect();
     let mut history: Vec<_> = new
         .iter()
         .map(|(asset, _)| repo::NewChange {
@@ -189,38 +199,40 @@ pub async fn upsert_in_tx(tx: &mut TenantTx, assets: &[NewAsset], manner: Manner
         })
         .collect();
     let mut dirty: Vec<AssetId> = created.iter().copied().collect();
-    let mut updated = Vec::new();
+    let mut updated = 0;
     if !known.is_empty() {
-        let patches: HashMap<AssetRef, &Patch> = known.iter().map(|(asset, new)| (asset.key(), &new.patch)).collect();
-        let keys: Vec<AssetRef> = patches.keys().cloned().collect();
-        let there = repo::lock_by_keys(tx, &keys).await?;
-        for asset in &there {
-            ids.insert(asset.key(), asset.id);
-            let Some(patch) = patches.get(&asset.key()) else { continue };
-            let (new, changes) = match manner {
-                Manner::Declared => patch.apply(asset),
-                Manner::Discovered => patch.beside(asset).apply(asset),
+        let patches: HashMap<&AssetRef, &Patch> = known.iter().map(|(_, new)| (&new.asset, &new.patch)).collect();
+        let keys: Vec<AssetRef> = known.iter().map(|(_, new)| new.asset.clone()).collect();
+        // As they were and as they will be: several keys may mean one asset.
+        let mut there: BTreeMap<AssetId, (Asset, Asset)> = BTreeMap::new();
+        for repo::Known { key, said, asset } in repo::lock_by_keys(tx, &keys).await? {
+            ids.insert(key.clone(), Named { said, asset: asset.id });
+            let (_, after) = there.entry(asset.id).or_insert_with(|| (asset.clone(), asset));
+            let Some(patch) = patches.get(&key) else { continue };
+            *after = match manner {
+                Manner::Declared => patch.apply(after),
+                Manner::Discovered => patch.beside(after).apply(after),
             };
+        }
+        let mut rows = Vec::new();
+        for (id, (before, after)) in &there {
+            let changes = changes(before, after);
             if !changes.is_empty() {
-                history.push(change(tx.ctx(), asset.id, &changes));
-                dirty.extend(scoring_differs(asset, &new).then_some(asset.id));
-                updated.push(new);
+                history.push(change(tx.ctx(), *id, &changes));
+                dirty.extend(scoring_differs(before, after).then_some(*id));
+                rows.push(row(after));
             }
         }
-        if !updated.is_empty() {
-            repo::update(tx, &updated.iter().map(row).collect::<Vec<_>>()).await?;
+        if !rows.is_empty() {
+            repo::update(tx, &rows).await?;
         }
-        let again: Vec<AssetId> = there.iter().map(|asset| asset.id).collect();
-        repo::seen(tx, &again, now).await?;
+        updated = rows.iter().filter(|row| !created.contains(&row.asset.id)).count();
+        repo::seen(tx, &there.keys().copied().collect::<Vec<_>>(), now).await?;
     }
     repo::insert_changes(tx, &history).await?;
-    after_change(tx, &dirty, ids.values().next().copied().filter(|_| !history.is_empty())).await?;
-    Ok(Upserted {
-        created: created.len(),
-        updated: updated.len(),
-        unchanged: ids.len() - created.len() - updated.len(),
-        ids,
-    })
+    after_change(tx, &dirty, ids.values().next().map(|id| id.asset).filter(|_| !history.is_empty())).await?;
+    let all: BTreeSet<AssetId> = ids.values().map(|id| id.asset).collect();
+    Ok(Upserted { created: created.len(), updated, unchanged: all.len() - created.len() - updated, ids })
 }
 
 /// Writes relations inside a caller's transaction; returns how many are new. `source` says who knows of them.
@@ -229,7 +241,7 @@ pub async fn upsert_in_tx(tx: &mut TenantTx, assets: &[NewAsset], manner: Manner
 /// When the database fails.
 pub async fn relate_in_tx(
     tx: &mut TenantTx,
-    relations: &[(AssetId, RelationKind, AssetId)],
+    relations: &[(Named, RelationKind, Named)],
     source: &str,
 ) -> Result<usize> {
     if relations.is_empty() {
@@ -247,12 +259,14 @@ pub async fn relate_in_tx(
 pub async fn update(db: &Db, ctx: &Ctx, id: AssetId, patch: Patch) -> Result<Asset> {
     let patch = patch.check("patch")?;
     let mut tx = db.begin(ctx, Permission::AssetWrite).await?;
+    repo::hold_keys(&mut tx).await?;
     let found = repo::by_ids(&mut tx, &[id]).await?;
-    let keys: Vec<AssetRef> = found.iter().map(Asset::key).collect();
-    let Some(asset) = repo::lock_by_keys(&mut tx, &keys).await?.pop() else {
+    let keys: Vec<AssetRef> = found.iter().map(|(_, asset)| asset.key()).collect();
+    let Some(repo::Known { asset, .. }) = repo::lock_by_keys(&mut tx, &keys).await?.pop() else {
         return Err(Error::not_found("asset"));
     };
-    let (new, changes) = patch.apply(&asset);
+    let (id, new) = (asset.id, patch.apply(&asset));
+    let changes = changes(&asset, &new);
     if changes.is_empty() {
         return Ok(asset);
     }
@@ -294,7 +308,7 @@ fn create(new: &NewAsset, ctx: &Ctx, manner: Manner) -> Asset {
         last_seen: now,
         risk: None,
     };
-    new.patch.apply(&blank).0
+    new.patch.apply(&blank)
 }
 
 fn row(asset: &Asset) -> repo::Row<'_> {

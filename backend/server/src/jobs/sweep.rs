@@ -11,7 +11,7 @@ use uuid::Uuid;
 const EVERY: Duration = Duration::from_secs(10);
 /// Any number of our own.
 const SWEEP_LOCK: i64 = 0x0073_7765_6570;
-/// Uploaded bytes are kept this long after the import, for a second look at a report.
+/// The bytes of a report whose import failed for good are kept this long, so that its job can be driven again.
 pub const BODY_DAYS: i64 = 30;
 
 /// Sweeps until stopping begins.

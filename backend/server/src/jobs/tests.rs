@@ -357,14 +357,14 @@ async fn the_sweep_finds_figures_to_compute_and_risks_whose_acceptance_is_over(p
 }
 
 #[sqlx::test(migrations = false)]
-async fn bodies_are_kept_for_a_month_and_abandoned_uploads_for_two_hours(pool: PgPool) {
+async fn bodies_of_failed_imports_are_kept_for_a_month_and_abandoned_uploads_for_two_hours(pool: PgPool) {
     let bench = Bench::new(pool).await;
     let clock = testing::clock();
     let report = async |sha: &'static str, status: &'static str, age: &'static str| {
         sqlx::query(
-            "with r as (insert into report (tenant_id, id, status, requested_format, bytes, sha256, uploaded_by, created_at, finished_at)
+            "with r as (insert into report (tenant_id, id, status, requested_format, bytes, sha256, uploaded_by, created_at, finished_at, error)
                  values ($1, gen_random_uuid(), $2, 'auto', 1, $3, $5, $4::timestamptz - $5::interval,
-                     case when $2 = 'DONE' then $4::timestamptz - $5::interval end) returning tenant_id, id)
+                     case when $2 = 'FAILED' then $4::timestamptz - $5::interval end, case when $2 = 'FAILED' then '{}'::jsonb end) returning tenant_id, id)
              insert into report_body select tenant_id, id, 0, 'x' from r",
         )
         .bind(bench.ctx.tenant.0)
@@ -376,8 +376,8 @@ async fn bodies_are_kept_for_a_month_and_abandoned_uploads_for_two_hours(pool: P
         .await
         .unwrap();
     };
-    report("digest", "DONE", "29 days").await;
-    report("digest", "DONE", "31 days").await;
+    report("digest", "FAILED", "29 days").await;
+    report("digest", "FAILED", "31 days").await;
     report("digest", "ACCEPTED", "90 days").await;
     report("", "ACCEPTED", "1 hour").await;
     report("", "ACCEPTED", "3 hours").await;

@@ -91,19 +91,21 @@ pub async fn groups(tx: &mut TenantTx, assets: &[Uuid]) -> Result<HashMap<Uuid, 
 pub async fn facts(tx: &mut TenantTx, assets: Option<&[Uuid]>) -> Result<Vec<Facts>> {
     let rows = sqlx::query!(
         r#"with checked as (
-               select asset_id, jsonb_object_agg(check_id, last_at) as at from assessment
-               where tenant_id = $1 and ($2::uuid[] is null or asset_id = any($2)) group by asset_id
+               -- Of the same check under several keys the last counts.
+               select coalesce(n.merged_into, n.id) as asset_id, jsonb_object_agg(s.check_id, s.last_at order by s.last_at) as at
+               from assessment s join asset n on n.tenant_id = s.tenant_id and n.id = s.asset_id
+               where s.tenant_id = $1 and ($2::uuid[] is null or coalesce(n.merged_into, n.id) = any($2)) group by 1
            ), origin as (
-               select distinct from_id as id from asset_relation where tenant_id = $1 and kind in ('TRAINED_ON', 'DERIVED_FROM')
+               select distinct from_id as id from asset_edge where tenant_id = $1 and kind in ('TRAINED_ON', 'DERIVED_FROM')
            ), tooled as (
-               select from_id as id from asset_relation where tenant_id = $1 and kind = 'MAY_CALL'
-               union select to_id from asset_relation where tenant_id = $1 and kind = 'PROVIDED_BY'
+               select from_id as id from asset_edge where tenant_id = $1 and kind = 'MAY_CALL'
+               union select to_id from asset_edge where tenant_id = $1 and kind = 'PROVIDED_BY'
            )
            select a.id, a.kind, a.criticality, a.lifecycle = 'RETIRED' as "retired!", a.owner is not null as "owner!",
                (a.attributes ?| array['source', 'provenance', 'license'] or o.id is not null) as "provenance!",
                t.id is not null as "tools!", c.at as "at?"
            from asset a left join checked c on c.asset_id = a.id left join origin o on o.id = a.id left join tooled t on t.id = a.id
-           where a.tenant_id = $1 and ($2::uuid[] is null or a.id = any($2)) order by a.id"#,
+           where a.tenant_id = $1 and a.merged_into is null and ($2::uuid[] is null or a.id = any($2)) order by a.id"#,
         tx.ctx().tenant.0,
         assets as Option<&[Uuid]>
     )
@@ -131,9 +133,12 @@ pub async fn facts(tx: &mut TenantTx, assets: Option<&[Uuid]>) -> Result<Vec<Fac
 }
 
 pub async fn edges(tx: &mut TenantTx) -> Result<Vec<(Uuid, RelationKind, Uuid)>> {
-    let rows = sqlx::query!("select from_id, kind, to_id from asset_relation where tenant_id = $1", tx.ctx().tenant.0)
-        .fetch_all(tx.conn())
-        .await?;
+    let rows = sqlx::query!(
+        r#"select distinct from_id as "from_id!", kind as "kind!", to_id as "to_id!" from asset_edge where tenant_id = $1"#,
+        tx.ctx().tenant.0
+    )
+    .fetch_all(tx.conn())
+    .await?;
     rows.into_iter().map(|row| Ok((row.from_id, row.kind.parse()?, row.to_id))).collect()
 }
 
@@ -454,7 +459,7 @@ pub async fn top_of_layer(tx: &mut TenantTx, layer: Layer) -> Result<Option<Uuid
 pub async fn assessed(tx: &mut TenantTx) -> Result<Vec<(Uuid, String, f64)>> {
     let rows = sqlx::query!(
         r#"select id, criticality, risk as "risk!" from asset
-         where tenant_id = $1 and risk is not null and lifecycle <> 'RETIRED' order by risk desc, id"#,
+         where tenant_id = $1 and risk is not null and merged_into is null and lifecycle <> 'RETIRED' order by risk desc, id"#,
         tx.ctx().tenant.0
     )
     .fetch_all(tx.conn())

@@ -68,7 +68,7 @@ impl Finding {
         node::id(self.0.id)
     }
 
-    /// 32 hexadecimal digits.
+    /// Which problem of its asset it is: 32 hexadecimal digits, the same for the same problem of another asset.
     async fn fingerprint(&self) -> String {
         self.0.fingerprint.simple().to_string()
     }

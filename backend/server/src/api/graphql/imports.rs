@@ -308,15 +308,19 @@ impl ImportsMutation {
         }
         let (db, asker) = (ctx.db()?, ctx.asker()?);
         asker.require(Permission::FindingIngest)?;
+        asker.require(Permission::ReportImport)?;
         let (body, declared) = document(input);
+        let (body, limits) = (body.to_string(), *ctx.data::<Limits>()?);
+        // Before anything is stored.
+        limits.admit(body.len() as u64)?;
         // What only a keeper of the inventory may say, beyond what any report may mention.
         if !declared.is_empty() {
             upsert(db, asker, declared, &[]).await?;
         }
         let events = ctx.data::<Hub>()?.subscribe(asker.tenant);
         let upload = Upload { format: "stance".to_owned(), ..Upload::default() };
-        let body = stream::iter([Ok::<_, Infallible>(Bytes::from(body.to_string()))]);
-        let id = imports::accept(db, asker, *ctx.data::<Limits>()?, upload, body).await?;
+        let body = stream::iter([Ok::<_, Infallible>(Bytes::from(body))]);
+        let id = imports::accept(db, asker, limits, upload, body).await?;
         Ok(IngestFindingsPayload { report: Report(imports::wait(db, asker, id, events, PATIENCE).await?) })
     }
 

@@ -46,7 +46,7 @@ impl Asset {
         self.0.kind
     }
 
-    /// Stable key in the outside world; unique with the kind.
+    /// Stable key in the outside world; unique with the kind, whatever its case and spelling.
     async fn external_key(&self) -> &str {
         &self.0.external_key
     }
@@ -231,7 +231,7 @@ pub struct AssetFilter {
     tag: Option<String>,
     owner: Option<String>,
     no_owner: Option<bool>,
-    /// Exact; assets of different kinds may have the same.
+    /// Whole, in any of its spellings, an alias too; assets of different kinds may have the same.
     external_key: Option<String>,
     /// Anywhere in name or key, whatever its case.
     search: Option<String>,
@@ -430,7 +430,7 @@ impl InventoryMutation {
         let mut keys: Vec<AssetRef> = assets.iter().map(|asset| asset.asset.clone()).collect();
         keys.iter_mut().for_each(|asset| asset.key = asset.key.trim().to_owned());
         let (outcome, relations) = service::upsert(ctx.db()?, ctx.asker()?, assets, &relations).await?;
-        let ids: Vec<AssetId> = keys.iter().filter_map(|key| outcome.ids.get(key).copied()).collect();
+        let ids: Vec<AssetId> = keys.iter().filter_map(|key| Some(outcome.ids.get(key)?.asset)).collect();
         let mut by_id = service::by_ids(ctx.db()?, ctx.asker()?, &ids).await?;
         Ok(UpsertAssetsPayload {
             assets: ids.iter().filter_map(|id| by_id.remove(id)).map(Asset).collect(),
