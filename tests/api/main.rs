@@ -1,5 +1,6 @@
 //! What integrations do: bootstrap, import, query, triage, follow, export.
 
+mod aliases;
 mod documents;
 mod exports;
 mod imports;

@@ -249,5 +249,8 @@ async fn ids(tenant: &Tenant, row: &Row, may: bool) -> Result<Ids> {
     if may && row.call.contains("$guest") {
         ids.insert("guest", tenant.invite("another@example.test", "VIEWER").await?.0);
     }
+    if may && row.call.contains("$part") {
+        tenant.join().await?;
+    }
     Ok(ids)
 }

@@ -51,7 +51,7 @@ pub const ROWS: &[Row] = &[
     row("Query.assetCounts", "assetCounts { kind count }", &["asset:read"]),
     row(
         "Query.asset",
-        "asset(id: $asset) { id name relations { from { name } to { name } } history { summary } }",
+        "asset(id: $asset) { id name relations { from { name } to { name } } history { summary } aliases { name } alike { name } }",
         &["asset:read"],
     ),
     row("Query.asset", "asset(id: $asset) { findings { nodes { title } } }", &["asset:read", "finding:read"]),
@@ -98,6 +98,9 @@ pub const ROWS: &[Row] = &[
         &["asset:write", "asset:read"],
     ),
     row("Mutation.updateAsset", "updateAsset(id: $asset, patch: { owner: \"nobody\" }) { id }", &["asset:write"]),
+    row("Mutation.mergeAssets", "mergeAssets(keep: $ownAsset, others: [$twin]) { id }", &["asset:write"]),
+    row("Mutation.mergeAssets", "mergeAssets(keep: $asset, others: [$twin]) { id }", &["asset:write"]),
+    row("Mutation.splitAsset", "splitAsset(asset: $asset, alias: $part) { split { id } }", &["asset:write"]),
     row(
         "Mutation.ingestFindings",
         "ingestFindings(input: { tool: \"probe\", findings: [{ asset: { kind: AGENT, externalKey: \"made-by-roles\" }, rule: \"r\", layer: MODEL, severity: LOW, title: \"t\" }] }) { report { id } }",

@@ -36,14 +36,17 @@ impl Tenant {
         let key = format!("{word}-agent");
         let made = tenant
             .graphql(
-                "mutation($a: String!, $b: String!) { upsertAssets(
-                    assets: [{ kind: AGENT, externalKey: $a }, { kind: MODEL, externalKey: $b }],
+                "mutation($a: String!, $b: String!, $c: String!, $d: String!) { upsertAssets(
+                    assets: [{ kind: AGENT, externalKey: $a }, { kind: MODEL, externalKey: $b },
+                        { kind: AGENT, externalKey: $c }, { kind: AGENT, externalKey: $d }],
                     relations: [{ from: { kind: AGENT, externalKey: $a }, kind: USES_MODEL, to: { kind: MODEL, externalKey: $b } }]
                 ) { assets { id relations { id } } } }",
-                json!({ "a": key, "b": format!("{word}-model") }),
+                json!({ "a": key, "b": format!("{word}-model"), "c": format!("{word}-twin"), "d": format!("{word}-part") }),
             )
             .await?;
-        tenant.ids.insert("asset", text(&made["upsertAssets"]["assets"][0]["id"])?);
+        for (at, name) in [(0, "asset"), (2, "twin"), (3, "part")] {
+            tenant.ids.insert(name, text(&made["upsertAssets"]["assets"][at]["id"])?);
+        }
         tenant.ids.insert("relation", text(&made["upsertAssets"]["assets"][0]["relations"][0]["id"])?);
         let import = Import { asset: Some(&key), filename: Some(&key), ..Import::default() };
         let report = tenant.owner.upload(report(word), import).await?;
@@ -83,6 +86,7 @@ impl Tenant {
         let mut ids = things.clone();
         ids.extend([
             ("ownFinding", self.ids["finding"].clone()),
+            ("ownAsset", self.ids["asset"].clone()),
             ("name", self.word.to_owned()),
             ("soon", "2027-01-01T00:00:00Z".to_owned()),
             ("password", PASSWORD.to_owned()),
@@ -122,6 +126,14 @@ impl Tenant {
         let url = text(&made["inviteMember"]["url"])?;
         let secret = url.rsplit('/').next().context("no secret")?.to_owned();
         Ok((text(&made["inviteMember"]["invitation"]["id"])?, secret))
+    }
+
+    /// Makes `part` an alias of `asset`, if it is none.
+    pub async fn join(&self) -> Result<()> {
+        let ids = json!({ "keep": self.ids["asset"], "other": self.ids["part"] });
+        self.graphql("mutation($keep: ID!, $other: ID!) { mergeAssets(keep: $keep, others: [$other]) { id } }", ids)
+            .await?;
+        Ok(())
     }
 
     /// A new member, signed in twice.

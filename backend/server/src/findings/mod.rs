@@ -8,6 +8,8 @@
 //!
 //! Called by imports (history), scoring (reading) and the API.
 
+pub mod aliases;
+mod aliases_repo;
 mod domain;
 pub mod export;
 mod repo;

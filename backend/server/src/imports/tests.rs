@@ -10,6 +10,8 @@ use sqlx::PgPool;
 use stance_shared::{ReportId, ReportStatus};
 use std::{convert::Infallible, future::Future as _, io::Write as _};
 
+mod aliases;
+
 /// One result of a synthetic SARIF report.
 #[derive(Clone, Debug)]
 struct Hit {

@@ -113,6 +113,18 @@ pub struct Relation {
     pub last_seen: DateTime<Utc>,
 }
 
+/// An asset that became part of another one.
+#[derive(Clone, Debug)]
+pub struct Alias {
+    pub id: AssetId,
+    pub external_key: String,
+    pub name: String,
+    /// When it was merged.
+    pub at: DateTime<Utc>,
+    /// Who did it.
+    pub by: String,
+}
+
 /// A line of an asset's history.
 #[derive(Clone, Debug)]
 pub struct Change {

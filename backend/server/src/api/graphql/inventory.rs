@@ -4,7 +4,7 @@ use super::{
     GraphqlContext as _,
     connection::Connection,
     findings::{self, Finding, FindingFilter, FindingSort, SeverityCounts},
-    loaders::{HistoryOf, OpenFindingsOf, RelationsOf},
+    loaders::{AliasesOf, AlikeOf, HistoryOf, OpenFindingsOf, RelationsOf},
     node,
     posture::{self, AssetRisk},
 };
@@ -121,6 +121,22 @@ impl Asset {
         Ok(relations.into_iter().map(Relation::from).collect())
     }
 
+    /// Assets that were found to be part of this one, oldest first: their keys mean this one.
+    #[graphql(complexity = "5 * child_complexity")]
+    async fn aliases(&self, ctx: &Context<'_>) -> Result<Vec<AssetAlias>> {
+        let aliases = ctx.loaders()?.load_one(AliasesOf(self.0.id)).await?.unwrap_or_default();
+        Ok(aliases.into_iter().map(AssetAlias::from).collect())
+    }
+
+    /// Assets that may be the same: of the same kind and name, whatever case, punctuation and path are. At most 8, the riskiest
+    /// first. Compares with the whole inventory, so not for long lists.
+    #[graphql(complexity = "50 + 8 * child_complexity")]
+    async fn alike(&self, ctx: &Context<'_>) -> Result<Vec<Asset>> {
+        let ids = ctx.loaders()?.load_one(AlikeOf(self.0.id)).await?.unwrap_or_default();
+        let mut found = ctx.loaders()?.load_many(ids.iter().copied()).await?;
+        Ok(ids.iter().filter_map(|id| found.remove(id)).map(Asset).collect())
+    }
+
     /// Newest first, at most 100.
     #[graphql(complexity = "first.max(1) as usize * child_complexity")]
     async fn history(&self, ctx: &Context<'_>, #[graphql(default = 50)] first: i32) -> Result<Vec<AssetChange>> {
@@ -174,6 +190,33 @@ impl From<inventory::Relation> for Relation {
 /// The relation with this id; null when there is none.
 pub(super) async fn load_relation(ctx: &Context<'_>, id: RelationId) -> Result<Option<Relation>> {
     Ok(service::relation(ctx.db()?, ctx.asker()?, id).await?.map(Relation::from))
+}
+
+/// An asset that became part of another one.
+#[derive(SimpleObject)]
+pub struct AssetAlias {
+    /// What `splitAsset` takes; asked for by this id, `asset` gives the asset that it is part of.
+    id: ID,
+    external_key: String,
+    name: String,
+    /// When it was merged, and by whom.
+    at: DateTime<Utc>,
+    by: String,
+}
+
+impl From<inventory::Alias> for AssetAlias {
+    fn from(alias: inventory::Alias) -> Self {
+        let inventory::Alias { id, external_key, name, at, by } = alias;
+        Self { id: node::id(id), external_key, name, at, by }
+    }
+}
+
+#[derive(SimpleObject)]
+pub struct SplitAssetPayload {
+    /// What stays.
+    asset: Asset,
+    /// What was split off.
+    split: Asset,
 }
 
 /// A line of an asset's history.
@@ -439,6 +482,21 @@ impl InventoryMutation {
             unchanged: outcome.unchanged,
             relations,
         })
+    }
+
+    /// Makes up to 20 assets part of another one of their kind: findings, relations and history come together, and their keys
+    /// mean `keep` from then on. The same problem on several becomes one finding under the strictest of its decisions.
+    async fn merge_assets(&self, ctx: &Context<'_>, keep: ID, others: Vec<ID>) -> Result<Asset> {
+        let others = node::parse_all("others", &others, inventory::aliases::MAX_MERGE)?;
+        let keep = node::parse("keep", &keep)?;
+        Ok(Asset(crate::findings::aliases::merge_assets(ctx.db()?, ctx.asker()?, keep, &others).await?))
+    }
+
+    /// Makes an alias an asset of its own again, with all that came in under its key.
+    async fn split_asset(&self, ctx: &Context<'_>, asset: ID, alias: ID) -> Result<SplitAssetPayload> {
+        let (asset, alias) = (node::parse("asset", &asset)?, node::parse("alias", &alias)?);
+        let (asset, split) = crate::findings::aliases::split_asset(ctx.db()?, ctx.asker()?, asset, alias).await?;
+        Ok(SplitAssetPayload { asset: Asset(asset), split: Asset(split) })
     }
 
     async fn update_asset(&self, ctx: &Context<'_>, id: ID, patch: AssetPatch) -> Result<Asset> {

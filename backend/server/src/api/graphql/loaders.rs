@@ -61,6 +61,36 @@ impl Loader<RelationsOf> for Batch {
     }
 }
 
+/// The aliases of an asset.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AliasesOf(pub AssetId);
+
+impl Loader<AliasesOf> for Batch {
+    type Value = Vec<inventory::Alias>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[AliasesOf]) -> Result<HashMap<AliasesOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = inventory::aliases::of(&self.db, &self.asker, &ids).await?;
+        Ok(found.into_iter().map(|(id, aliases)| (AliasesOf(id), aliases)).collect())
+    }
+}
+
+/// What may be the same as an asset.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AlikeOf(pub AssetId);
+
+impl Loader<AlikeOf> for Batch {
+    type Value = Vec<AssetId>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[AlikeOf]) -> Result<HashMap<AlikeOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = inventory::aliases::alike(&self.db, &self.asker, &ids).await?;
+        Ok(found.into_iter().map(|(id, alike)| (AlikeOf(id), alike)).collect())
+    }
+}
+
 /// The last lines of an asset's history.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HistoryOf(pub AssetId, pub i64);
