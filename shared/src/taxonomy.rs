@@ -96,6 +96,12 @@ pub fn parse(text: &str) -> Option<(&str, &str, &str)> {
     (!framework.is_empty() && !version.is_empty() && !id.is_empty()).then_some((framework, version, id))
 }
 
+/// Whether [`lookup`] knows the category.
+#[must_use]
+pub fn is_known(text: &str) -> bool {
+    DATA.index.contains_key(text) || lookup(text).is_some()
+}
+
 /// The category that a text `framework@version:id` names; `None` when there is no such category. Any CWE of one to five
 /// digits is a category, with a name only where the data has one.
 #[must_use]

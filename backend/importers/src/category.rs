@@ -23,16 +23,20 @@ impl Categories {
 
     /// Adds `framework@version:id`; unknown ones are passed over.
     pub(crate) fn add(&mut self, reference: &str) {
-        if self.0.len() < Self::MAX
-            && !self.0.iter().any(|known| known == reference)
-            && taxonomy::lookup(reference).is_some()
-        {
-            self.0.push(reference.to_owned());
+        if taxonomy::is_known(reference) {
+            self.put(reference);
         }
     }
 
-    pub(crate) fn add_all(&mut self, references: &[&str]) {
-        references.iter().for_each(|reference| self.add(reference));
+    /// Adds those of a table, which tests check against the taxonomy data.
+    pub(crate) fn add_all(&mut self, references: &[&'static str]) {
+        references.iter().for_each(|reference| self.put(reference));
+    }
+
+    fn put(&mut self, reference: &str) {
+        if self.0.len() < Self::MAX && !self.contains(reference) {
+            self.0.push(reference.to_owned());
+        }
     }
 
     /// Adds what a text names: CWE numbers, ATLAS techniques, OWASP entries. An OWASP number means something only with its

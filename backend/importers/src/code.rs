@@ -36,7 +36,7 @@ pub(crate) struct Mark<'a> {
 /// The tool's own fingerprint, else the snippet without its white space, else the message without its numbers. Semgrep's JSON has
 /// no snippet, so for it, in both forms, the message and the columns of what was found stand for it.
 fn mark(tool: &str, mark: Mark<'_>) -> String {
-    let message = || mark.message.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    let message = || text::without_digits(mark.message, b"");
     if let Some(own) = mark.own {
         return own;
     }

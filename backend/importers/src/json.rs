@@ -352,6 +352,11 @@ impl<'s> Json<'s> {
         &mut self,
         done: impl FnOnce(T) -> Result<R, ImportError>,
     ) -> Result<R, ImportError> {
+        if let Some(record) = self.parse_in_window()? {
+            let result = done(record)?;
+            self.keep = None;
+            return Ok(result);
+        }
         let range = self.pass()?;
         let record = serde_json::from_slice(&self.buffer[range.clone()]).map_err(|error| {
             let (lines, column) = self.place(range.start);
@@ -366,6 +371,23 @@ impl<'s> Json<'s> {
         let result = done(record)?;
         self.keep = None;
         Ok(result)
+    }
+
+    /// Parses the next value if all of it is in the window, which is how it is for nearly all, and moves past it. Whatever is
+    /// wrong with it, [`Self::pass`] and what follows it say.
+    fn parse_in_window<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ImportError> {
+        self.peek()?;
+        let rest = &self.buffer[self.at..];
+        let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<T>();
+        let Some(Ok(record)) = values.next() else { return Ok(None) };
+        let length = values.byte_offset();
+        // A number may go on behind the window.
+        if length == rest.len() {
+            return Ok(None);
+        }
+        self.keep = Some(self.at);
+        self.at += length;
+        Ok(Some(record))
     }
 
     /// Moves past the next value, as far as brackets and quotes tell; its place in the window.

@@ -1,19 +1,44 @@
 //! Texts of reports: hostile, of any length, and possibly with secrets in them.
 
+use std::borrow::Cow;
+use std::io;
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
 use serde_json::{Map, Value};
 
 /// At most `max` characters, the last an ellipsis when some were left out. NUL, which PostgreSQL can not store, becomes U+FFFD.
 pub(crate) fn truncate(text: &str, max: usize) -> String {
-    let text = if text.contains('\0') { text.replace('\0', "\u{FFFD}") } else { text.to_owned() };
-    // Bytes are at least as many as characters: most texts need no counting.
-    if text.len() <= max || text.chars().count() <= max {
-        return text;
+    let cut = cut(text, max);
+    let mut kept = String::with_capacity(cut.unwrap_or(text.len()) + 3);
+    kept.push_str(&text[..cut.unwrap_or(text.len())]);
+    if cut.is_some() {
+        kept.push('…');
     }
-    text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
+    if memchr::memchr(0, kept.as_bytes()).is_some() { kept.replace('\0', "\u{FFFD}") } else { kept }
+}
+
+/// Where to cut a text of more than `max` characters, so that an ellipsis has room.
+fn cut(text: &str, max: usize) -> Option<usize> {
+    // Bytes are at least as many as characters: most texts need no counting.
+    if text.len() <= max {
+        return None;
+    }
+    if text.as_bytes()[..=max].is_ascii() {
+        return Some(max.saturating_sub(1));
+    }
+    text.char_indices().nth(max)?;
+    text.char_indices().nth(max.saturating_sub(1)).map(|(at, _)| at)
 }
 
 /// One line of at most `max` characters: runs of white space and control characters become one space.
 pub(crate) fn one_line(text: &str, max: usize) -> String {
+    let text = text.trim_start();
+    // As far as it counts, most texts are one line already.
+    let head = &text.as_bytes()[..text.len().min(max + 1)];
+    if is_plain_line(head) && head.last() != Some(&b' ') {
+        return truncate(text, max);
+    }
     let mut line = String::new();
     for (i, word) in
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).enumerate()
@@ -27,6 +52,21 @@ pub(crate) fn one_line(text: &str, max: usize) -> String {
         line.push_str(word);
     }
     truncate(&line, max)
+}
+
+/// Whether it is printable ASCII with single blanks. Written so that the compiler can compare many bytes at once.
+pub(crate) fn is_plain_line(bytes: &[u8]) -> bool {
+    let printable = bytes.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
+    let next = bytes.get(1..).unwrap_or_default();
+    printable && bytes.iter().zip(next).fold(true, |all, (a, b)| all & !((*a == b' ') & (*b == b' ')))
+}
+
+/// The text without digits, and without the other characters, which must be ASCII.
+pub(crate) fn without_digits(text: &str, others: &[u8]) -> String {
+    let mut kept = Vec::with_capacity(text.len());
+    kept.extend(text.bytes().filter(|byte| !byte.is_ascii_digit() && !others.contains(byte)));
+    // What was left out are whole characters.
+    String::from_utf8(kept).unwrap_or_default()
 }
 
 /// How secrets of well-known kinds begin, and how many characters they have at least.
@@ -55,49 +95,54 @@ const SECRET_PREFIXES: &[(&str, usize)] = &[
     ("stance_", 24),
 ];
 
-/// The least of the lengths above.
-const SHORTEST_SECRET: usize = 20;
+/// What stands at the end of a private key's first line.
+const PRIVATE_KEY: &str = "PRIVATE KEY-----";
+
+/// Finds how secrets begin: the prefixes, and behind them the mark of private keys. Nothing when that can not be built, which a
+/// test excludes.
+static SECRETS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let patterns = SECRET_PREFIXES.iter().map(|(prefix, _)| *prefix).chain([PRIVATE_KEY]);
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(patterns).ok()
+});
 
 /// The text with secrets of well-known kinds (API keys, tokens, private keys) replaced by their kind.
-pub(crate) fn redact(text: &str) -> String {
+pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let mut clean = String::new();
     let mut copied = 0;
-    let mut start = 0;
-    // `start` is where a word begins. Looking from the end of the shortest secret back skips ordinary words in one step.
-    while let Some(window) = bytes.get(start..start + SHORTEST_SECRET) {
-        if let Some(gap) = window.iter().rposition(|byte| !is_token(*byte)) {
-            start += gap + 1;
+    let mut has_private_key = false;
+    for found in SECRETS.iter().flat_map(|secrets| secrets.find_iter(text)) {
+        let Some((prefix, min)) = SECRET_PREFIXES.get(found.pattern().as_usize()) else {
+            has_private_key = true;
+            continue;
+        };
+        let start = found.start();
+        let is_word = start.checked_sub(1).is_none_or(|before| !is_token(bytes[before]));
+        if !is_word || start < copied {
             continue;
         }
         let end = bytes[start..].iter().position(|byte| !is_token(*byte)).map_or(bytes.len(), |length| start + length);
-        // A word's ends are ASCII, so both are boundaries of characters.
-        let word = &text[start..end];
-        let secret = SECRET_PREFIXES.iter().find(|(prefix, min)| word.len() >= *min && word.starts_with(prefix));
-        if let Some((prefix, _)) = secret {
+        if end - start >= *min {
+            // A word's ends are ASCII, so both are boundaries of characters.
             clean.extend([&text[copied..start], prefix, "…[redacted]"]);
             copied = end;
         }
-        start = end;
     }
-    clean.push_str(&text[copied..]);
-    without_private_keys(clean)
+    let clean = if copied == 0 { Cow::Borrowed(text) } else { Cow::Owned(clean + &text[copied..]) };
+    if has_private_key { without_private_keys(clean) } else { clean }
 }
 
 const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
-fn without_private_keys(text: String) -> String {
-    const MARK: &str = "PRIVATE KEY-----";
-    let Some(begin) =
-        memchr::memmem::find(text.as_bytes(), MARK.as_bytes()).filter(|at| text[..*at].contains("-----BEGIN"))
-    else {
+fn without_private_keys(text: Cow<'_, str>) -> Cow<'_, str> {
+    let Some(begin) = text.find(PRIVATE_KEY).filter(|at| text[..*at].contains("-----BEGIN")) else {
         return text;
     };
-    let body = begin + MARK.len();
+    let body = begin + PRIVATE_KEY.len();
     let end = text[body..].find("-----END").map_or(text.len(), |end| body + end);
-    format!("{}…[redacted]{}", &text[..body], &text[end..])
+    Cow::Owned(format!("{}…[redacted]{}", &text[..body], &text[end..]))
 }
 
 /// Redacted, then truncated.
@@ -130,7 +175,7 @@ impl Evidence {
         if empty {
             return;
         }
-        let bytes = key.len() + 4 + serde_json::to_string(&value).map_or(usize::MAX / 2, |text| text.len());
+        let bytes = key.len() + 4 + json_bytes(&value);
         // Room is kept for the note below.
         if self.bytes + bytes > MAX_EVIDENCE_BYTES - 64 {
             self.omitted = true;
@@ -146,6 +191,23 @@ impl Evidence {
         }
         self.map
     }
+}
+
+/// How many bytes a value has as JSON.
+fn json_bytes(value: &Value) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).map_or(usize::MAX / 2, |()| count.0)
 }
 
 /// The value with every string redacted and at most 4,000 characters long.
@@ -220,13 +282,27 @@ mod tests {
         assert_eq!(truncate("größer", 4), "grö…");
         assert_eq!(truncate("a\0b", 9), "a\u{FFFD}b");
         assert_eq!(one_line(" a\n\tb \u{1b}[31m", 20), "a b [31m");
+        for (text, max, expected) in [
+            ("a b", 3, "a b"),
+            ("a b   ", 3, "a b"),
+            ("a b c", 3, "a …"),
+            ("a  b", 3, "a b"),
+            ("ab  ", 2, "ab"),
+            ("größer als", 6, "größe…"),
+            ("", 3, ""),
+            (" \n", 3, ""),
+            ("a\0b", 3, "a b"),
+        ] {
+            assert_eq!(one_line(text, max), expected, "{text:?}");
+        }
+        assert_eq!(without_digits("1 größer, 22.5%", b".%"), " größer, ");
     }
 
     #[test]
     fn secrets_are_redacted_and_other_words_are_not() {
         let key = format!("key=\"sk-{}\"; ok", "a1".repeat(20));
         assert_eq!(redact(&key), "key=\"sk-…[redacted]\"; ok");
-        assert!(SECRET_PREFIXES.iter().all(|(_, min)| *min >= SHORTEST_SECRET));
+        assert!(SECRETS.is_some());
         let two = format!("ghp_{0} é hf_{0}", "b2".repeat(20));
         assert_eq!(redact(&two), "ghp_…[redacted] é hf_…[redacted]");
         for text in ["task-force ask-me sk-EXAMPLE", "", "naïve ✓ text", "eyJ"] {

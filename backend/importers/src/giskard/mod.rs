@@ -159,7 +159,7 @@ impl Levels<'_, '_> {
     fn issue(&mut self, severity: Severity, sentence: &str) -> Result<(), ImportError> {
         let known = DETECTORS.iter().find(|detector| self.name.starts_with(detector.name)).unwrap_or(&OTHER);
         // Numbers are new in every run, and with them their signs and units.
-        let mark: String = sentence.chars().filter(|c| !c.is_ascii_digit() && !matches!(c, '.' | '%')).collect();
+        let mark = text::without_digits(sentence, b".%");
         let asset = &self.scan.asset;
         let fingerprint = Fingerprint::of((asset.kind.as_str(), &asset.key), &["giskard", &self.name, mark.trim()]);
         let rule = self.name.strip_suffix("Detector").filter(|rule| !rule.is_empty()).unwrap_or(&self.name);

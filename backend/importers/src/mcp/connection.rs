@@ -189,7 +189,7 @@ fn program(path: &str) -> String {
     let bare = [".exe", ".cmd", ".bat"].iter().find_map(|extension| name.strip_suffix(extension)).unwrap_or(&name);
     // Such as the variable before a program, `TOKEN=… node`.
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+');
-    if bare.chars().all(plain) { text::redact(bare) } else { "(not a program)".to_owned() }
+    if bare.chars().all(plain) { text::redact(bare).into_owned() } else { "(not a program)".to_owned() }
 }
 
 /// The package that a runner's arguments name.

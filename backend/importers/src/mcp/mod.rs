@@ -258,7 +258,8 @@ pub(crate) fn address(url: &str) -> Option<String> {
         return None;
     }
     let path = path.trim_end_matches('/').split('/').map(|part| if is_random(part) { "…" } else { part });
-    let path = text::redact(&path.collect::<Vec<_>>().join("/"));
+    let path = path.collect::<Vec<_>>().join("/");
+    let path = text::redact(&path);
     Some(text::one_line(&format!("{}://{host}{path}", scheme.to_lowercase()), 400))
 }
 

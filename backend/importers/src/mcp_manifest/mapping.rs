@@ -1,6 +1,11 @@
 //! What in the texts of tools, prompts and resources speaks to the agent instead of describing them.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 use stance_shared::Severity;
+
+use crate::text;
 
 /// A sign of poisoning, found by phrases in lower case with single blanks.
 pub(super) struct Sign {
@@ -186,16 +191,43 @@ pub(super) const SIGNS: &[Sign] = &[
 
 impl Sign {
     /// Where in a text the sign stands, as bytes of the text in [`normal`] form.
-    pub(super) fn find(&self, normal: &str, is_name: bool) -> Option<usize> {
+    pub(super) fn find(&self, places: &Places, is_name: bool) -> Option<usize> {
         if self.names_only && !is_name {
             return None;
         }
-        self.phrases.iter().find_map(|phrase| normal.find(phrase))
+        places.iter().find(|(id, _)| *id == self.id).map(|(_, at)| *at)
     }
+}
+
+/// Signs by their ids, and where each stands first in a text.
+pub(super) type Places = Vec<(&'static str, usize)>;
+
+/// Finds all phrases at once. Nothing when that can not be built, which a test excludes.
+static PHRASES: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::new(phrases().map(|(_, phrase)| phrase)).ok());
+
+fn phrases() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SIGNS.iter().flat_map(|sign| sign.phrases.iter().map(|phrase| (sign.id, *phrase)))
+}
+
+/// The signs in a text in [`normal`] form.
+pub(super) fn places(normal: &str) -> Places {
+    let mut places = Places::new();
+    for found in PHRASES.iter().flat_map(|phrases| phrases.find_overlapping_iter(normal)) {
+        let Some((id, _)) = phrases().nth(found.pattern().as_usize()) else { continue };
+        match places.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, at)) => *at = found.start().min(*at),
+            None => places.push((id, found.start())),
+        }
+    }
+    places
 }
 
 /// Lower case, single blanks, without characters that are not shown: what a phrase is looked for in.
 pub(super) fn normal(text: &str) -> String {
+    if text::is_plain_line(text.as_bytes()) {
+        return text.trim().to_ascii_lowercase();
+    }
     let shown: String = text.chars().filter(|c| !is_hidden(*c)).collect::<String>().to_lowercase();
     shown.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -219,6 +251,7 @@ mod tests {
             }
             for phrase in sign.phrases {
                 assert_eq!(normal(phrase), *phrase, "{}", sign.id);
+                assert_eq!(sign.find(&places(&format!("é {phrase}.")), true), Some(3), "{phrase}");
             }
         }
     }

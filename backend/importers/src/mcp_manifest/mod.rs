@@ -309,6 +309,7 @@ impl Texts {
         let mut seen: Vec<Seen> = Vec::new();
         for (path, text) in &self.all {
             let normal = mapping::normal(text);
+            let places = mapping::places(&normal);
             let is_name = matches!(path.as_str(), "name" | "title" | "uri" | "uriTemplate");
             for sign in mapping::SIGNS.iter() {
                 if seen.iter().any(|known| known.sign.id == sign.id) {
@@ -318,7 +319,7 @@ impl Texts {
                     let hidden = text.chars().filter(|c| mapping::is_hidden(*c)).count();
                     (hidden > 0).then(|| format!("{hidden} hidden characters"))
                 } else {
-                    sign.find(&normal, is_name).map(|at| excerpt(&normal, at))
+                    sign.find(&places, is_name).map(|at| excerpt(&normal, at))
                 };
                 if let Some(excerpt) = excerpt {
                     seen.push(Seen { sign, path: path.clone(), excerpt });

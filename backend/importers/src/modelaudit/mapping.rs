@@ -102,7 +102,7 @@ pub(crate) fn fingerprint(
         return unsafe_import::fingerprint(asset, &import, place);
     }
     let mark = MARKS.iter().find_map(|key| details.get(*key)?.as_str()).map(|mark| text::one_line(mark, 300));
-    let mark = mark.unwrap_or_else(|| message.chars().filter(|c| !c.is_ascii_digit()).collect());
+    let mark = mark.unwrap_or_else(|| text::without_digits(message, b""));
     let file = unsafe_import::file(place, asset);
     Fingerprint::of((asset.kind.as_str(), &asset.key), &["modelaudit", rule, &file, &mark])
 }

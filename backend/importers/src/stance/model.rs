@@ -226,8 +226,8 @@ impl FindingInput {
             score: self.score,
             attack_success_rate: self.attack_success_rate,
             title: text::one_line(&text::redact(&required("title", &self.title, 300)?), 300),
-            description: text::redact(&at_most("description", &self.description, 8000)?),
-            remediation: text::redact(&at_most("remediation", &self.remediation, 8000)?),
+            description: text::redact(&at_most("description", &self.description, 8000)?).into_owned(),
+            remediation: text::redact(&at_most("remediation", &self.remediation, 8000)?).into_owned(),
             categories: self.categories,
             locations,
             evidence: small("evidence", self.evidence)?,
@@ -252,7 +252,7 @@ fn location(index: usize, location: LocationInput) -> Result<Location, Invalid> 
     }
     let uri = text::normalize_uri(&required(&at("uri"), &location.uri, 1000)?, None);
     let snippet = location.snippet.map(|snippet| at_most(&at("snippet"), &snippet, 2000)).transpose()?;
-    Ok(Location { uri, line: location.line, snippet: snippet.map(|snippet| text::redact(&snippet)) })
+    Ok(Location { uri, line: location.line, snippet: snippet.map(|snippet| text::redact(&snippet).into_owned()) })
 }
 
 fn identity(given: Option<Vec<String>>, locations: &[Location]) -> Result<Vec<String>, Invalid> {

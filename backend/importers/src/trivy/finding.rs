@@ -75,11 +75,7 @@ pub(super) fn misconfiguration(asset: &AssetRef, target: &Target, found: Misconf
     let rule = found.avd_id.filter(|id| !id.is_empty()).unwrap_or(found.id);
     let resource = found.cause_metadata.resource.unwrap_or_default();
     let uri = text::normalize_uri(target.name.as_deref().unwrap_or_default(), None);
-    let mark: String = if resource.is_empty() {
-        found.message.chars().filter(|c| !c.is_ascii_digit()).collect()
-    } else {
-        resource.clone()
-    };
+    let mark: String = if resource.is_empty() { text::without_digits(&found.message, b"") } else { resource.clone() };
     let mut evidence = Evidence::default();
     evidence.add("type", found.kind);
     evidence.add("message", found.message.clone());
