@@ -116,8 +116,10 @@ pub(crate) fn finding(asset: &AssetRef, found: Weakness<'_>, evidence: Evidence)
     let mut categories = found.categories;
     mapping::complete_categories(found.tool, found.rule, &mut categories);
     let is_secret = is_secret(&categories);
-    let shown =
-        |text: &str, max| text::evidence_text(&if is_secret { without_literals(text) } else { text.to_owned() }, max);
+    let shown = |text: &str, max| match is_secret {
+        true => text::evidence_text(&without_literals(text), max),
+        false => text::evidence_text(text, max),
+    };
     let uri = text::normalize_uri(found.path, None);
     let snippet = found.mark.snippet.map(|snippet| shown(snippet, 2000)).filter(|snippet| !snippet.trim().is_empty());
     let rule = text::truncate(found.rule, 300);

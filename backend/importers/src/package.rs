@@ -186,10 +186,11 @@ impl Package {
     /// As the purl specification has each type spell its names.
     fn new(kind: &str, path: &str) -> Self {
         let kind = kind.to_lowercase();
-        let path = text::percent_decode(&text::one_line(path, 300));
+        let path = text::one_line(path, 300);
+        let path = text::percent_decode(&path);
         let path = match kind.as_str() {
             "pypi" => path.to_lowercase().replace(['_', '.'], "-"),
-            "maven" | "cargo" | "gem" | "generic" | "conan" | "cocoapods" | "cran" => path,
+            "maven" | "cargo" | "gem" | "generic" | "conan" | "cocoapods" | "cran" => path.into_owned(),
             _ => path.to_lowercase(),
         };
         Self(format!("pkg:{kind}/{path}"))

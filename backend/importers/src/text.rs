@@ -8,13 +8,12 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use serde_json::{Map, Value};
 
 /// At most `max` characters, the last an ellipsis when some were left out. NUL, which PostgreSQL can not store, becomes U+FFFD.
-pub(crate) fn truncate(text: &str, max: usize) -> String {
-    let cut = cut(text, max);
-    let mut kept = String::with_capacity(cut.unwrap_or(text.len()) + 3);
-    kept.push_str(&text[..cut.unwrap_or(text.len())]);
-    if cut.is_some() {
-        kept.push('…');
-    }
+pub(crate) fn truncate<'a>(text: impl Into<Cow<'a, str>>, max: usize) -> String {
+    let text = text.into();
+    let kept = match cut(&text, max) {
+        Some(end) => format!("{}…", &text[..end]),
+        None => text.into_owned(),
+    };
     if memchr::memchr(0, kept.as_bytes()).is_some() { kept.replace('\0', "\u{FFFD}") } else { kept }
 }
 
@@ -147,7 +146,7 @@ fn without_private_keys(text: Cow<'_, str>) -> Cow<'_, str> {
 
 /// Redacted, then truncated.
 pub(crate) fn evidence_text(text: &str, max: usize) -> String {
-    truncate(&redact(text), max)
+    truncate(redact(text), max)
 }
 
 /// The largest evidence of one finding, as JSON text.
@@ -210,9 +209,15 @@ fn json_bytes(value: &Value) -> usize {
     serde_json::to_writer(&mut count, value).map_or(usize::MAX / 2, |()| count.0)
 }
 
+/// Whether [`evidence_text`] gives the text as it is.
+fn is_plain(text: &str, max: usize) -> bool {
+    text.len() <= max && memchr::memchr(0, text.as_bytes()).is_none() && matches!(redact(text), Cow::Borrowed(_))
+}
+
 /// The value with every string redacted and at most 4,000 characters long.
 fn sanitized(value: Value, depth: usize) -> Value {
     match value {
+        Value::String(text) if is_plain(&text, 4000) => Value::String(text),
         Value::String(text) => Value::String(evidence_text(&text, 4000)),
         Value::Array(_) | Value::Object(_) if depth >= 16 => Value::from("…"),
         Value::Array(items) => items.into_iter().map(|item| sanitized(item, depth + 1)).collect(),
@@ -225,27 +230,29 @@ fn sanitized(value: Value, depth: usize) -> Value {
 
 /// A path or URI as in `Location::uri`: percent-decoded, no `file://`, no leading `./`, forward slashes, without `root`.
 pub(crate) fn normalize_uri(uri: &str, root: Option<&str>) -> String {
-    let path = |uri: &str| -> String {
-        let uri = percent_decode(uri.trim()).replace('\\', "/");
+    fn decoded(uri: &str) -> Cow<'_, str> {
+        let uri = percent_decode(uri.trim());
+        if uri.contains('\\') { Cow::Owned(uri.replace('\\', "/")) } else { uri }
+    }
+    fn path(uri: &str) -> &str {
         let Some(file) = uri.strip_prefix("file://") else { return uri };
         // file:///C:/x is the path C:/x.
         let drive = file.strip_prefix('/').filter(|path| path.as_bytes().get(1) == Some(&b':'));
-        drive.unwrap_or(file).to_owned()
-    };
-    let full = path(uri);
-    let root = root.map(path).unwrap_or_default();
-    let root = root.trim_end_matches('/');
+        drive.unwrap_or(file)
+    }
+    let (full, root) = (decoded(uri), root.map(decoded).unwrap_or_default());
+    let (full, root) = (path(&full), path(&root).trim_end_matches('/'));
     let under_root = full.strip_prefix(root).filter(|_| !root.is_empty()).and_then(|rest| rest.strip_prefix('/'));
-    let mut path = under_root.unwrap_or(&full);
+    let mut path = under_root.unwrap_or(full);
     while let Some(rest) = path.strip_prefix("./") {
         path = rest;
     }
     truncate(path, 1000)
 }
 
-pub(crate) fn percent_decode(text: &str) -> String {
+pub(crate) fn percent_decode(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let bytes = text.as_bytes();
     let hex = |at: usize| bytes.get(at).and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
@@ -263,7 +270,13 @@ pub(crate) fn percent_decode(text: &str) -> String {
             }
         }
     }
-    String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
+    String::from_utf8(decoded).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// Where the path of a URI begins that has a scheme and an authority: behind `://`.
+pub(crate) fn behind_scheme(uri: &str) -> Option<usize> {
+    let colon = memchr::memchr_iter(b':', uri.as_bytes()).find(|colon| uri[colon + 1..].starts_with("//"))?;
+    Some(colon + 3)
 }
 
 /// A short, stable digest of a text: 16 hex digits.

@@ -59,7 +59,8 @@ pub(crate) fn file(source: &str, asset: &AssetRef) -> String {
         .filter(|at| at + 2 < parts.len())
         .map(|at| at + 2);
     let named = || folders.iter().rposition(|part| !part.is_empty() && part.eq_ignore_ascii_case(own)).map(|at| at + 1);
-    let is_absolute = file.starts_with('/') || file.contains("://") || file.as_bytes().get(1) == Some(&b':');
+    let is_absolute =
+        file.starts_with('/') || text::behind_scheme(file).is_some() || file.as_bytes().get(1) == Some(&b':');
     let start = revision.or_else(named).unwrap_or(if is_absolute { folders.len() } else { 0 });
     let file = parts[start..].join("/");
     if member.is_empty() { file } else { format!("{file}:{member}") }
@@ -67,7 +68,7 @@ pub(crate) fn file(source: &str, asset: &AssetRef) -> String {
 
 /// The file and, behind its first colon that is no drive's or scheme's, the member of the archive that it is.
 fn split_member(path: &str) -> (&str, &str) {
-    let skip = path.find("://").map(|at| at + 3).or_else(|| (path.as_bytes().get(1) == Some(&b':')).then_some(2));
+    let skip = text::behind_scheme(path).or_else(|| (path.as_bytes().get(1) == Some(&b':')).then_some(2));
     let skip = skip.unwrap_or_default();
     match path[skip..].split_once(':') {
         // A port is no member.
@@ -110,7 +111,7 @@ pub(crate) fn finding(
     FindingRecord {
         severity,
         title: text::one_line(title, 300),
-        description: text::truncate(&format!("{title}\n\nIt runs when {place} is loaded."), 8000),
+        description: text::truncate(format!("{title}\n\nIt runs when {place} is loaded."), 8000),
         remediation: REMEDIATION.to_owned(),
         categories: CATEGORIES.iter().map(|category| (*category).to_owned()).collect(),
         locations,

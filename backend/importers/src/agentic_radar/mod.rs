@@ -192,7 +192,7 @@ impl Graph<'_> {
         if let Some(asset) = self.assets.get(&name) {
             return Ok(asset.clone());
         }
-        let own = |kind| AssetRef { kind, key: text::truncate(&format!("{}/{name}", self.system.key), 512) };
+        let own = |kind| AssetRef { kind, key: text::truncate(format!("{}/{name}", self.system.key), 512) };
         let mut attributes = Evidence::default();
         let asset = match (node.node_type.as_str(), node.category.as_deref()) {
             ("agent", _) => own(AssetKind::Agent),
@@ -258,7 +258,7 @@ impl Graph<'_> {
             self.report.relate(&asset, RelationKind::UsesModel, &model)?;
         }
         if let Some(prompt) = agent.system_prompt.filter(|prompt| !prompt.trim().is_empty()) {
-            let key = text::truncate(&format!("{}/prompt", asset.key), 512);
+            let key = text::truncate(format!("{}/prompt", asset.key), 512);
             let own = AssetRef { kind: AssetKind::Prompt, key };
             let mut attributes = Evidence::default();
             // The text itself may be confidential.

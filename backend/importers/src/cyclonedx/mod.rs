@@ -411,7 +411,7 @@ impl Import<'_> {
         for affected in vulnerability.affects.iter().take(10_000) {
             // A BOM-Link names the document, then the part of it.
             let reference = match affected.reference.strip_prefix("urn:cdx:").and_then(|link| link.split_once('#')) {
-                Some((_, reference)) => text::percent_decode(reference),
+                Some((_, reference)) => text::percent_decode(reference).into_owned(),
                 None => affected.reference.clone(),
             };
             let known = self.table.get(&reference).cloned();

@@ -63,7 +63,7 @@ pub(crate) fn server_at(url: &str) -> Option<AssetRef> {
 
 /// A tool of a server.
 pub(crate) fn tool(server: &AssetRef, name: &str) -> AssetRef {
-    let key = text::truncate(&format!("{}/{}", server.key, text::one_line(&text::redact(name), 200)), 512);
+    let key = text::truncate(format!("{}/{}", server.key, text::one_line(&text::redact(name), 200)), 512);
     AssetRef { kind: AssetKind::Tool, key }
 }
 
