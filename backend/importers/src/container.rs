@@ -1,5 +1,8 @@
 //! What a report came in: its bytes as they are, gzip, or a zip archive with one report in it (whose member may be gzip).
 //!
+//! One upload is one report: it has one hash, one run and one answer, and what it does not mention is judged by it alone. So an
+//! archive of several is refused by name; the command line takes many files, and patterns, at once.
+//!
 //! Unpacking is streaming and bounded: by total size, by the ratio to what was sent, by the number of members and by nesting.
 
 use std::cell::Cell;
@@ -122,7 +125,7 @@ impl<S: Stored> Contained<S> {
             [..] => {
                 let names: Vec<_> = reports.iter().take(5).map(|member| text::one_line(&member.name, 100)).collect();
                 Err(malformed(format!(
-                    "the zip archive has {} reports; send each by itself: {}",
+                    "the zip archive has {} reports; unpack it and send each by itself, for example with “stance import reports/*”: {}",
                     reports.len(),
                     names.join(", ")
                 )))
@@ -341,7 +344,10 @@ mod tests {
         let inner = zip(&[("x", report)]);
         let (gz, whole) = (gzip(report), zip(&[("report.json", report)]));
         for (bytes, says) in [
-            (zip(&[("a", report), ("b", report)]), "has 2 reports; send each by itself: a, b"),
+            (
+                zip(&[("a", report), ("b", report)]),
+                "has 2 reports; unpack it and send each by itself, for example with “stance import reports/*”: a, b",
+            ),
             (zip(&[("a", b"hello"), ("b", b"world")]), "none of the 2 files"),
             (zip(&[]), "the zip archive has no files"),
             (zip(&[("inner.zip", &inner)]), "has a zip archive in it"),

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::mapping;
 use super::model::{
-    ArtifactLocation, AutomationDetails, Descriptor, DescriptorReference, Invocation, Message, Taxonomy, VersionControl,
+    ArtifactLocation, AutomationDetails, Descriptor, DescriptorReference, ExternalFiles, Invocation, Message, Taxon,
+    Taxonomy, VersionControl,
 };
 use crate::category::Categories;
 use crate::json::{Members, Value};
@@ -53,6 +54,8 @@ pub(super) struct RunContext {
     has_invocations: bool,
     pub automation_id: String,
     pub invocations: Vec<Invocation>,
+    /// Files of their own in which results stand.
+    pub external_results: usize,
     bytes: usize,
 }
 
@@ -92,7 +95,8 @@ impl RunContext {
             }
             "taxonomies" => {
                 value.array("an array of taxonomies", |_, taxonomy: Taxonomy| {
-                    self.account(taxonomy.taxa.iter().map(|taxon| taxon.id.len() + 32).sum())?;
+                    let bytes = |taxon: &Taxon| taxon.id.len() + taxon.name.as_ref().map_or(0, String::len) + 56;
+                    self.account(taxonomy.taxa.iter().map(bytes).sum())?;
                     self.taxonomies.push(taxonomy);
                     Ok(())
                 })?;
@@ -110,6 +114,10 @@ impl RunContext {
                     }
                     Ok(())
                 })?;
+                Ok(())
+            }
+            "externalPropertyFileReferences" => {
+                self.external_results = value.record::<Option<ExternalFiles>>()?.unwrap_or_default().results.len();
                 Ok(())
             }
             _ => value.skip(),
@@ -166,12 +174,19 @@ impl RunContext {
         Ok(())
     }
 
-    /// Connects rules with taxa; to be called when all of the context that there will be has been read.
+    /// Connects rules with taxa and with the levels that the run's user gave them; to be called when all of the context that there will be has been read.
     pub(super) fn connect(&mut self) {
         for (component, index, targets) in std::mem::take(&mut self.references) {
             let mut categories = std::mem::take(&mut self.rules[component][index].categories);
             targets.iter().for_each(|target| self.add_taxon(target, &mut categories));
             self.rules[component][index].categories = categories;
+        }
+        for said in self.invocations.iter().flat_map(|invocation| &invocation.rule_configuration_overrides) {
+            let of = &said.descriptor;
+            let place = self.place(of.id.as_deref(), of.index, Some(of));
+            if let (Some((component, index)), Some(level)) = (place, &said.configuration.level) {
+                self.rules[component][index].level = Some(level.clone());
+            }
         }
         for rule in self.rules.iter_mut().flatten() {
             mapping::complete_categories(&self.tool, &rule.id, &mut rule.categories);
@@ -187,48 +202,71 @@ impl RunContext {
             .or_else(|| {
                 component?.name.as_ref().and_then(|name| self.taxonomies.iter().find(|t| t.name.as_ref() == Some(name)))
             });
-        let by_index = || taxonomy?.taxa.get(usize::try_from(reference.index?).ok()?).map(|taxon| taxon.id.as_str());
-        let Some(id) = reference.id.as_deref().or_else(by_index) else { return };
+        let by_index = taxonomy.and_then(|known| known.taxa.get(usize::try_from(reference.index?).ok()?));
+        let by_id = || taxonomy?.taxa.iter().find(|taxon| Some(&taxon.id) == reference.id.as_ref());
+        let taxon = if reference.id.is_some() { by_id() } else { by_index };
+        let Some(id) = reference.id.as_deref().or_else(|| Some(taxon?.id.as_str())) else { return };
         let framework =
             component.and_then(|c| c.name.as_deref()).or_else(|| taxonomy?.name.as_deref()).unwrap_or_default();
         if framework.eq_ignore_ascii_case("cwe") && id.bytes().all(|b| b.is_ascii_digit()) {
             categories.add_named_in(&format!("CWE-{id}"));
         } else {
-            categories.add_named_in(id);
+            // A number means something only with its edition, or with its name.
+            let edition = taxonomy.and_then(|taxonomy| taxonomy.version.as_deref()).unwrap_or_default();
+            let name = taxon.and_then(|taxon| taxon.name.as_deref()).unwrap_or_default();
+            categories.add_named_in(&format!("{id}{}{edition} {name}", if edition.is_empty() { "" } else { ":" }));
         }
     }
 
-    /// The rule that a result names: by index in its component, else by id, else by the longest prefix `id` of `id/sub`.
+    /// The rule that a result names, see [`Self::place`].
     pub(super) fn rule(
         &self,
         id: Option<&str>,
         index: Option<i64>,
         reference: Option<&DescriptorReference>,
     ) -> Option<&Rule> {
+        let (component, index) = self.place(id, index, reference)?;
+        self.rules.get(component)?.get(index)
+    }
+
+    /// Where a rule stands: by index in its component, else by id, else by the longest prefix `id` of `id/sub`.
+    fn place(
+        &self,
+        id: Option<&str>,
+        index: Option<i64>,
+        reference: Option<&DescriptorReference>,
+    ) -> Option<(usize, usize)> {
         let component = reference
             .and_then(|r| r.tool_component.as_ref()?.index)
             .and_then(|index| usize::try_from(index).ok())
             .map_or(0, |extension| extension + 1);
         let index = index.or_else(|| reference?.index).and_then(|index| usize::try_from(index).ok());
-        let by_index = index.and_then(|index| self.rules.get(component)?.get(index));
+        let by_index = index.and_then(|index| self.rules.get(component)?.get(index).map(|rule| (rule, index)));
         let id = id.or_else(|| reference?.id.as_deref());
         match (by_index, id) {
             // Some tools write wrong indices; the id is what they mean.
-            (Some(rule), Some(id)) if rule.id == id || id.starts_with(&format!("{}/", rule.id)) => Some(rule),
-            (found, Some(id)) => self.rule_by_id(id).or(found),
-            (found, None) => found,
+            (Some((rule, index)), Some(id)) if id.strip_prefix(rule.id.as_str()).is_some_and(ends_or_goes_on) => {
+                Some((component, index))
+            }
+            (found, Some(id)) => self.place_of_id(id).or(found.map(|(_, index)| (component, index))),
+            (found, None) => found.map(|(_, index)| (component, index)),
         }
     }
 
-    fn rule_by_id(&self, id: &str) -> Option<&Rule> {
+    fn place_of_id(&self, id: &str) -> Option<(usize, usize)> {
         let mut id = id;
         loop {
-            if let Some(&(component, index)) = self.by_id.get(id) {
-                return Some(&self.rules[component][index]);
+            if let Some(place) = self.by_id.get(id) {
+                return Some(*place);
             }
             id = id.rsplit_once('/')?.0;
         }
     }
+}
+
+/// Whether what stands behind a rule's id is nothing, or the rest of a hierarchical id.
+fn ends_or_goes_on(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('/')
 }
 
 struct ToolMembers<'a>(&'a mut RunContext);

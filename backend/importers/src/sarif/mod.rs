@@ -265,6 +265,14 @@ impl Import<'_> {
         if !scan.is_empty() && !self.scans.contains(&scan) {
             self.scans.push(scan);
         }
+        if run.external_results > 0 {
+            self.info.complete = false;
+            self.gap(
+                "skipped",
+                &run.tool,
+                "the run's results stand in files of their own, which the report only names; let the tool write them into it",
+            )?;
+        }
         for invocation in &run.invocations {
             if invocation.execution_successful == Some(false) {
                 self.info.complete = false;

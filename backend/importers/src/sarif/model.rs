@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use crate::json::or_default;
@@ -167,6 +168,7 @@ pub(super) struct Relationship {
 #[serde(default)]
 pub(super) struct Taxonomy {
     pub name: Option<String>,
+    pub version: Option<String>,
     #[serde(deserialize_with = "or_default")]
     pub taxa: Vec<Taxon>,
 }
@@ -176,6 +178,7 @@ pub(super) struct Taxonomy {
 pub(super) struct Taxon {
     #[serde(deserialize_with = "or_default")]
     pub id: String,
+    pub name: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -205,11 +208,31 @@ pub(super) struct Invocation {
     pub execution_successful: Option<bool>,
     pub exit_code_description: Option<String>,
     #[serde(deserialize_with = "or_default")]
+    pub rule_configuration_overrides: Vec<ConfigurationOverride>,
+    #[serde(deserialize_with = "or_default")]
     pub working_directory: ArtifactLocation,
     #[serde(deserialize_with = "or_default")]
     pub tool_execution_notifications: Vec<Notification>,
     #[serde(deserialize_with = "or_default")]
     pub tool_configuration_notifications: Vec<Notification>,
+}
+
+/// What the run's user made of a rule (SARIF 3.51).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ConfigurationOverride {
+    #[serde(deserialize_with = "or_default")]
+    pub descriptor: DescriptorReference,
+    #[serde(deserialize_with = "or_default")]
+    pub configuration: Configuration,
+}
+
+/// Files of their own in which parts of a run stand (SARIF 3.15).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ExternalFiles {
+    #[serde(deserialize_with = "or_default")]
+    pub results: Vec<IgnoredAny>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -129,6 +129,51 @@ fn sarif_identity_ignores_lines_and_useless_fingerprints() {
 }
 
 #[test]
+fn sarif_levels_come_from_the_result_the_override_and_the_rule() {
+    use stance_shared::Severity;
+    let log = |kind: Option<&str>, level: Option<&str>, override_level: Option<&str>| {
+        let mut result = serde_json::json!({"ruleId": "R/sub", "ruleIndex": 0, "message": {"text": "m"}});
+        kind.into_iter().for_each(|kind| result["kind"] = kind.into());
+        level.into_iter().for_each(|level| result["level"] = level.into());
+        let overrides = override_level
+            .map(|level| serde_json::json!([{"descriptor": {"id": "R"}, "configuration": {"level": level}}]));
+        let text = format!(
+            r#"{{"version":"2.1.0","runs":[{{"invocations":[{{"executionSuccessful":true,"ruleConfigurationOverrides":{}}}],
+                "tool":{{"driver":{{"name":"t","rules":[{{"id":"R","defaultConfiguration":{{"level":"note"}}}}]}}}},"results":[{result}]}}]}}"#,
+            overrides.unwrap_or_default()
+        );
+        let (_, records) = read(format("sarif"), text.as_bytes()).unwrap();
+        findings(&records).first().map(|finding| finding.severity)
+    };
+    assert_eq!(log(None, Some("error"), Some("none")), Some(Severity::High));
+    assert_eq!(log(None, None, Some("error")), Some(Severity::High));
+    assert_eq!(log(Some("fail"), None, None), Some(Severity::Low));
+    assert_eq!(log(Some("informational"), None, None), Some(Severity::Info));
+    assert_eq!([log(Some("pass"), None, None), log(Some("notApplicable"), None, None)], [None, None]);
+    assert_eq!(sarif_of(serde_json::json!({"message": {"text": "m"}})).severity, Severity::Medium);
+}
+
+#[test]
+fn sarif_taxa_mean_something_with_their_edition_or_name() {
+    let log = serde_json::json!({"version": "2.1.0", "runs": [
+        {"tool": {"driver": {"name": "one"}}, "taxonomies": [
+            {"name": "OWASP LLM", "version": "2025", "taxa": [{"id": "LLM01"}]},
+            {"name": "OWASP next", "version": "2026", "taxa": [{"id": "LLM03", "name": "Excessive Agency"}, {"id": "LLM99"}]},
+        ], "results": [{"message": {"text": "m"}, "taxa": [
+            {"id": "LLM01", "toolComponent": {"name": "OWASP LLM"}}, {"index": 0, "toolComponent": {"index": 1}},
+            {"index": 1, "toolComponent": {"index": 1}}, {"id": "LLM02", "toolComponent": {"name": "unknown"}},
+        ]}]},
+        {"tool": {"driver": {"name": "two"}}, "results": [{"message": {"text": "m"}}],
+         "externalPropertyFileReferences": {"results": [{"location": {"uri": "results.sarif-external-properties"}}]}},
+    ]});
+    let (info, records) = read(format("sarif"), log.to_string().as_bytes()).unwrap();
+    let [one, two] = findings(&records)[..] else { panic!("two runs with a finding each") };
+    assert_eq!(one.categories, ["owasp-llm@2025:LLM01", "owasp-llm@2025:LLM06"]);
+    assert_ne!(one.fingerprint, two.fingerprint, "another tool says so");
+    assert_eq!((info.tool.as_str(), info.complete, gaps(&records, "skipped").len()), ("one, two", false, 1));
+}
+
+#[test]
 fn sarif_of_changes_only_is_partial() {
     let log = |states: [&str; 2]| {
         let results =
