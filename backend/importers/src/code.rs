@@ -3,6 +3,8 @@
 //! Both forms of one tool's report give the same findings. This is the one place that says how: the same asset, the tool by
 //! [`tool_key`], the same rule, the same normalized path, and the same [`mark`].
 
+use std::borrow::Cow;
+
 use stance_engine::fingerprint::Fingerprint;
 use stance_shared::Severity;
 
@@ -44,8 +46,8 @@ fn mark(tool: &str, mark: Mark<'_>) -> String {
         let (from, lines, to) = mark.span;
         return format!("{} {from}+{lines}:{to}", message());
     }
-    let snippet = mark.snippet.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
-    snippet.filter(|text| !text.is_empty()).unwrap_or_else(message)
+    let snippet = mark.snippet.map(text::single_blanks);
+    snippet.filter(|text| !text.is_empty()).map_or_else(message, Cow::into_owned)
 }
 
 pub(crate) fn fingerprint(asset: &AssetRef, tool: &str, rule: &str, uri: &str, found: Mark<'_>) -> Fingerprint {

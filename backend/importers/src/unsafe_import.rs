@@ -48,8 +48,12 @@ pub(crate) fn severity(module: &str) -> Severity {
 /// is cut off. Of an absolute path that has neither, only the file's name counts: where the scan began is not in the report.
 /// Files of one name in several folders then share an identity and are told apart by number.
 pub(crate) fn file(source: &str, asset: &AssetRef) -> String {
-    let path = text::normalize_uri(source, None);
-    let (file, member) = split_member(&path);
+    file_of(&text::normalize_uri(source, None), asset)
+}
+
+/// [`file`] of a normalized path.
+fn file_of(path: &str, asset: &AssetRef) -> String {
+    let (file, member) = split_member(path);
     let own = asset.key.rsplit(['/', ':', '@']).next().unwrap_or_default();
     let parts: Vec<&str> = file.split('/').collect();
     let folders = &parts[..parts.len() - 1];
@@ -62,8 +66,9 @@ pub(crate) fn file(source: &str, asset: &AssetRef) -> String {
     let is_absolute =
         file.starts_with('/') || text::behind_scheme(file).is_some() || file.as_bytes().get(1) == Some(&b':');
     let start = revision.or_else(named).unwrap_or(if is_absolute { folders.len() } else { 0 });
-    let file = parts[start..].join("/");
-    if member.is_empty() { file } else { format!("{file}:{member}") }
+    let start = parts[..start].iter().map(|part| part.len() + 1).sum();
+    let file = &file[start..];
+    if member.is_empty() { file.to_owned() } else { format!("{file}:{member}") }
 }
 
 /// The file and, behind its first colon that is no drive's or scheme's, the member of the archive that it is.
@@ -93,7 +98,11 @@ pub(crate) fn is_model_file(name: &str) -> bool {
 
 /// `unsafe-import` | rule | file, on the asset, without the tool's name.
 pub(crate) fn fingerprint(asset: &AssetRef, rule: &str, source: &str) -> Fingerprint {
-    Fingerprint::of((asset.kind.as_str(), &asset.key), &["unsafe-import", rule, &file(source, asset)])
+    fingerprint_of(asset, rule, &file(source, asset))
+}
+
+fn fingerprint_of(asset: &AssetRef, rule: &str, file: &str) -> Fingerprint {
+    Fingerprint::of((asset.kind.as_str(), &asset.key), &["unsafe-import", rule, file])
 }
 
 /// The finding of `rule` in the file `source` (may be empty when nothing says which), in the tool's words.
@@ -106,17 +115,21 @@ pub(crate) fn finding(
     evidence: Evidence,
 ) -> FindingRecord {
     let uri = text::normalize_uri(source, None);
-    let place = if uri.is_empty() { "the file".to_owned() } else { format!("`{uri}`") };
+    let fingerprint = fingerprint_of(asset, rule, &file_of(&uri, asset));
+    let description = match uri.as_str() {
+        "" => format!("{title}\n\nIt runs when the file is loaded."),
+        uri => format!("{title}\n\nIt runs when `{uri}` is loaded."),
+    };
     let locations = if uri.is_empty() { Vec::new() } else { vec![Location { uri, line: None, snippet: None }] };
     FindingRecord {
         severity,
         title: text::one_line(title, 300),
-        description: text::truncate(format!("{title}\n\nIt runs when {place} is loaded."), 8000),
+        description: text::truncate(description, 8000),
         remediation: REMEDIATION.to_owned(),
         categories: CATEGORIES.iter().map(|category| (*category).to_owned()).collect(),
         locations,
         evidence: evidence.finish(),
-        ..FindingRecord::blank(asset, fingerprint(asset, rule, source), rule, Layer::Model)
+        ..FindingRecord::blank(asset, fingerprint, rule, Layer::Model)
     }
 }
 

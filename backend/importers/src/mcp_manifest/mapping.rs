@@ -229,7 +229,7 @@ pub(super) fn normal(text: &str) -> String {
         return text.trim().to_ascii_lowercase();
     }
     let shown: String = text.chars().filter(|c| !is_hidden(*c)).collect::<String>().to_lowercase();
-    shown.split_whitespace().collect::<Vec<_>>().join(" ")
+    text::single_blanks(&shown).into_owned()
 }
 
 /// Characters that a person does not see and a model reads: tags, zero-width, direction overrides, escapes.

@@ -113,7 +113,8 @@ fn message_text(message: &Message, rule: Option<&Rule>) -> String {
 
 /// The rule's short description, unless it only repeats the rule's id; then the message.
 fn title(rule: Option<&Rule>, rule_id: &str, message: &str) -> String {
-    let short = rule.map(|rule| rule.short.as_str()).filter(|short| !short.is_empty() && !short.contains(rule_id));
+    let short =
+        rule.map(|rule| rule.short.as_str()).filter(|short| !short.is_empty() && !text::contains(short, rule_id));
     let name = rule.map(|rule| rule.name.as_str()).filter(|name| !name.is_empty());
     let title = short.or(Some(message).filter(|message| !message.trim().is_empty())).or(name).unwrap_or(rule_id);
     text::one_line(&text::redact(title), 300)
@@ -133,7 +134,7 @@ fn remediation(result: &SarifResult, rule: Option<&Rule>, message: &str) -> Stri
     let help = rule.map(|rule| rule.help.as_str()).filter(|help| !help.is_empty() && *help != message);
     let uri = rule.map(|rule| rule.help_uri.as_str()).filter(|uri| uri.starts_with("http"));
     let text = match (said.or(help), uri) {
-        (Some(text), Some(uri)) if !text.contains(uri) => format!("{text}\n\n{uri}"),
+        (Some(text), Some(uri)) if !text::contains(text, uri) => format!("{text}\n\n{uri}"),
         (Some(text), _) => text.to_owned(),
         (None, uri) => uri.unwrap_or_default().to_owned(),
     };

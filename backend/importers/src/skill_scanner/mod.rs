@@ -249,7 +249,7 @@ impl Import<'_> {
         let rule = text::one_line(&found.rule_id, 300);
         let uri = text::normalize_uri(found.file_path.as_deref().unwrap_or_default(), None);
         let snippet = found.snippet.as_deref().unwrap_or_default();
-        let told = snippet.split_whitespace().collect::<Vec<_>>().join(" ");
+        let told = text::single_blanks(snippet);
         let told = if told.is_empty() { String::new() } else { text::digest(&told) };
         let mut evidence = Evidence::default();
         evidence.add("skill", skill);

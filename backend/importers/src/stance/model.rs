@@ -259,7 +259,7 @@ fn identity(given: Option<Vec<String>>, locations: &[Location]) -> Result<Vec<St
     let Some(given) = given else {
         let first = locations.first();
         let snippet = first.and_then(|l| l.snippet.as_deref()).unwrap_or_default();
-        let snippet = snippet.split_whitespace().collect::<Vec<_>>().join(" ");
+        let snippet = text::single_blanks(snippet).into_owned();
         return Ok(first.map(|l| vec![l.uri.clone(), snippet]).unwrap_or_default());
     };
     if given.len() > 10 {

@@ -103,7 +103,7 @@ pub(super) fn misconfiguration(asset: &AssetRef, target: &Target, found: Misconf
 
 pub(super) fn secret(asset: &AssetRef, target: &Target, found: Secret) -> FindingRecord {
     let uri = text::normalize_uri(target.name.as_deref().unwrap_or_default(), None);
-    let line = found.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = text::single_blanks(&found.text);
     let mut evidence = Evidence::default();
     evidence.add("category", found.category);
     let title = if found.title.trim().is_empty() { &found.rule_id } else { &found.title };
