@@ -235,6 +235,34 @@ fn records_keep_the_contract() {
     }
 }
 
+/// Tables of categories stand in the sources as texts, and are not checked again for each finding.
+#[test]
+fn every_category_that_a_source_file_names_is_known() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut named = 0;
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() && !path.ends_with("fixtures") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let is_name = |c: char| c.is_ascii_alphanumeric() || "@.:-".contains(c);
+                let literals = text.split('"').filter(|text| text.chars().all(is_name));
+                let frameworks = stance_shared::taxonomy::frameworks();
+                let is_category = |text: &&str| {
+                    let framework = text.split_once('@').map(|(framework, _)| framework);
+                    text.contains(':') && frameworks.iter().any(|known| Some(known.framework.as_str()) == framework)
+                };
+                for category in literals.filter(is_category) {
+                    named += 1;
+                    assert!(stance_shared::taxonomy::lookup(category).is_some(), "{}: {category}", path.display());
+                }
+            }
+        }
+    }
+    assert!(named > 300, "{named}");
+}
+
 /// Arrays of JSON formats whose order means nothing.
 const UNORDERED: &[&str] = &[
     "results",
