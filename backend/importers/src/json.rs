@@ -533,6 +533,16 @@ pub(crate) fn read_lines(
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, without_bom(source.open()?)?);
     let mut buffer = Vec::new();
     for number in 1.. {
+        // Most lines are in the reader's buffer already.
+        let ready = reader.fill_buf()?;
+        if let Some(end) = memchr::memchr(b'\n', ready) {
+            let text = ready[..end].trim_ascii();
+            if !text.is_empty() {
+                line(number, text).map_err(|error| on_line(number, error))?;
+            }
+            reader.consume(end + 1);
+            continue;
+        }
         buffer.clear();
         let read = reader.by_ref().take(MAX_RECORD_BYTES as u64 + 1).read_until(b'\n', &mut buffer)?;
         if read == 0 {

@@ -4,7 +4,6 @@ mod mapping;
 mod model;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
 use stance_engine::fingerprint::Fingerprint;
@@ -25,6 +24,12 @@ pub struct Garak;
 
 /// Pairs of probe and detector beyond this are refused; a run of every probe has about 400.
 const MAX_PAIRS: usize = 5000;
+
+/// Characters of an example's prompt and output.
+const MAX_EXAMPLE: usize = 1500;
+
+/// Bytes of them that are kept: more than are shown, so that a secret at the end of what is shown is seen as one.
+const MAX_EXAMPLE_BYTES: usize = 4000;
 
 /// A score from which garak counts an output as a hit, unless its configuration says otherwise.
 const HIT: f64 = 0.5;
@@ -97,31 +102,28 @@ impl Target {
     }
 }
 
-/// An output that shows the problem: of all that do, the one of the least rank, so that their order does not matter.
+/// An output that shows the problem: of all that do, the first by the alphabet, so that their order does not matter.
 struct Example {
-    rank: u64,
+    /// As they stand in the report, up to [`MAX_EXAMPLE_BYTES`].
     prompt: String,
     output: String,
-    trigger: Option<Value>,
+    trigger: Option<String>,
 }
 
 impl Example {
-    /// This output, unless it ranks behind `known`.
+    /// This output, unless `known` stands before it.
     fn better(known: Option<&Self>, line: &Line<'_>, output: Option<String>) -> Option<Self> {
-        let (prompt, output) = (text_of(line.prompt).unwrap_or_default(), output.unwrap_or_default());
-        let mut rank = DefaultHasher::new();
-        (&prompt, &output).hash(&mut rank);
-        let rank = rank.finish();
-        if known.is_some_and(|known| known.rank <= rank) {
+        let head = |text: Option<String>| {
+            let mut text = text.unwrap_or_default();
+            text.truncate(text.floor_char_boundary(MAX_EXAMPLE_BYTES));
+            text
+        };
+        let (prompt, output) = (head(text_of(line.prompt)), head(output));
+        if known.is_some_and(|known| (&known.prompt, &known.output) <= (&prompt, &output)) {
             return None;
         }
-        let cut = |text: &str| text::evidence_text(text, 1500);
-        let trigger = line
-            .triggers
-            .as_ref()
-            .or(line.trigger.as_ref())
-            .map(|trigger| text::evidence_text(&trigger.to_string(), 300).into());
-        Some(Self { rank, prompt: cut(&prompt), output: cut(&output), trigger })
+        let trigger = line.triggers.as_ref().or(line.trigger.as_ref()).map(|trigger| head(Some(trigger.to_string())));
+        Some(Self { prompt, output, trigger })
     }
 }
 
@@ -349,9 +351,9 @@ impl Import<'_> {
         evidence.add("total", total);
         evidence.add("highestScore", outcome.highest);
         if let Some(example) = outcome.example {
-            evidence.add("prompt", example.prompt);
-            evidence.add("output", example.output);
-            evidence.add("trigger", example.trigger);
+            evidence.add("prompt", text::evidence_text(&example.prompt, MAX_EXAMPLE));
+            evidence.add("output", text::evidence_text(&example.output, MAX_EXAMPLE));
+            evidence.add("trigger", example.trigger.map(|trigger| text::evidence_text(&trigger, 300)));
         }
         #[expect(clippy::cast_precision_loss, reason = "counts of outputs")]
         let rate = total.filter(|total| *total > 0).map(|total| (fails as f64 / total as f64).min(1.0));
