@@ -1,7 +1,6 @@
 //! Texts of reports: hostile, of any length, and possibly with secrets in them.
 
 use std::borrow::Cow;
-use std::io;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -226,21 +225,28 @@ impl Evidence {
     }
 }
 
-/// How many bytes a value has as JSON.
+/// How many bytes a value has as JSON, or a few more.
 fn json_bytes(value: &Value) -> usize {
-    struct Count(usize);
-    impl io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
+    match value {
+        Value::Null => 4,
+        Value::Bool(_) => 5,
+        Value::Number(number) => number.to_string().len(),
+        Value::String(text) => text_bytes(text),
+        Value::Array(items) => items.iter().map(|item| json_bytes(item) + 1).sum::<usize>() + 2,
+        Value::Object(members) => {
+            members.iter().map(|(key, value)| text_bytes(key) + json_bytes(value) + 2).sum::<usize>() + 2
         }
     }
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, value).map_or(usize::MAX / 2, |()| count.0)
+}
+
+/// A text's quotes and backslashes take two bytes, its control characters two or six.
+fn text_bytes(text: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\t' | b'\r' => 1,
+        0..=0x1f => 5,
+        _ => 0,
+    };
+    text.bytes().map(escaped).sum::<usize>() + text.len() + 2
 }
 
 /// Whether [`evidence_text`] gives the text as it is.
@@ -386,5 +392,8 @@ mod tests {
         let map = evidence.finish();
         assert!(serde_json::to_string(&map).unwrap().len() <= MAX_EVIDENCE_BYTES);
         assert!(map.contains_key("k0") && map.contains_key("omitted") && !map.contains_key("none"));
+        let value = serde_json::json!({"a\n": ["\u{1}\"\\", null, 1.5, -3], "b": {}, "é": [true, false]});
+        let exact = serde_json::to_string(&value).unwrap().len();
+        assert!((exact..exact + 10).contains(&json_bytes(&value)), "{exact} {}", json_bytes(&value));
     }
 }
