@@ -349,7 +349,7 @@ impl Scanned {
             }
             // A toxic flow goes over several servers: it is the client's.
             None => {
-                let key = text::truncate(&text::normalize_uri(&self.path, None), 512);
+                let key = text::truncate(text::normalize_uri(&self.path, None), 512);
                 let own = self.agent.clone().unwrap_or(AssetRef { kind: AssetKind::Agent, key });
                 let subject = out.hint().cloned().unwrap_or_else(|| own.clone());
                 let tools = flow(self, &issue.extra_data);

@@ -97,7 +97,7 @@ impl Members for Part<'_, '_> {
         let part = &mut self.described;
         match key {
             "type" => part.kind = line(value)?,
-            "bom-ref" => part.reference = text::truncate(&value.record::<Option<String>>()?.unwrap_or_default(), 1000),
+            "bom-ref" => part.reference = text::truncate(value.record::<Option<String>>()?.unwrap_or_default(), 1000),
             "group" => part.group = line(value)?,
             "name" => part.name = line(value)?,
             "version" => part.version = line(value)?,

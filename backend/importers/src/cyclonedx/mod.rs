@@ -236,7 +236,7 @@ impl Import<'_> {
             None if part.name.is_empty() => return Ok(()),
             None => {
                 let kind = mapping::kind(&part.kind).unwrap_or(AssetKind::Application);
-                AssetRef { kind, key: text::truncate(&part.key(), 512) }
+                AssetRef { kind, key: text::truncate(part.key(), 512) }
             }
         };
         self.main = Some(asset.clone());
@@ -299,7 +299,7 @@ impl Import<'_> {
             self.trained_on(asset, data)?;
         }
         for ancestor in pedigree.ancestors.into_iter().take(100) {
-            let key = text::truncate(&key(&ancestor.purl, &full_name(&ancestor.group, &ancestor.name)), 512);
+            let key = text::truncate(key(&ancestor.purl, &full_name(&ancestor.group, &ancestor.name)), 512);
             let kind = mapping::kind(&ancestor.kind).unwrap_or(AssetKind::Model);
             if !key.is_empty() {
                 let base = AssetRef { kind, key };
@@ -334,7 +334,7 @@ impl Import<'_> {
 
     fn service(&mut self, mut part: Part<'_, '_>) -> Result<Option<AssetRef>, ImportError> {
         self.not_valid(&part.described)?;
-        let key = text::truncate(&part.described.key(), 512);
+        let key = text::truncate(part.described.key(), 512);
         if key.is_empty() {
             return Ok(None);
         }

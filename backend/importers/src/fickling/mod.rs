@@ -166,7 +166,7 @@ impl Problem {
             if self.is_import { format!("Unsafe import: {rule}") } else { format!("Suspicious pickle ({rule})") };
         let mut finding = unsafe_import::finding(asset, rule, file, self.severity, &title, evidence);
         if !self.is_import {
-            finding.description = text::truncate(&self.lines.join("\n"), 8000);
+            finding.description = text::truncate(self.lines.join("\n"), 8000);
         }
         FindingRecord { count: self.count, ..finding }
     }

@@ -46,7 +46,7 @@ pub(crate) fn server_key(name: &str) -> String {
     {
         rest = more;
     }
-    text::truncate(&rest.join("-"), 200)
+    text::truncate(rest.join("-"), 200)
 }
 
 /// The server with this name; `None` for a name without letters and digits.

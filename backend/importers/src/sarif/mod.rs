@@ -313,11 +313,11 @@ impl Import<'_> {
         let names = |of: fn(&(String, String)) -> &str| {
             let mut names: Vec<_> = self.tools.iter().map(of).filter(|name| !name.is_empty()).collect();
             names.dedup();
-            text::truncate(&names.join(", "), 200)
+            text::truncate(names.join(", "), 200)
         };
         self.info.tool = names(|tool| &tool.0);
         self.info.tool_version = names(|tool| &tool.1);
-        self.info.scan_identity = text::truncate(&self.scans.join(", "), 200);
+        self.info.scan_identity = text::truncate(self.scans.join(", "), 200);
         if self.info.tool.is_empty() {
             self.info.tool = "sarif".to_owned();
         }

@@ -133,7 +133,7 @@ impl Graph<'_> {
     fn asset(&mut self, kind: AssetKind, element: Element) -> Result<(), ImportError> {
         let name = text::one_line(&element.name, 300);
         let purl = Package::of_purl(&element.purl).map(|package| package.as_str().to_owned());
-        let key = text::truncate(&purl.unwrap_or_else(|| name.clone()), 512);
+        let key = text::truncate(purl.unwrap_or_else(|| name.clone()), 512);
         if key.is_empty() {
             return self.report.gap("not-identified", &element.id, "a model or data set without a name");
         }
