@@ -111,15 +111,19 @@ struct Example {
 }
 
 impl Example {
-    /// This output, unless `known` stands before it.
-    fn better(known: Option<&Self>, line: &Line<'_>, output: Option<String>) -> Option<Self> {
+    /// This output, unless `known` stands before it, which the prompt says for most.
+    fn better(known: Option<&Self>, line: &Line<'_>, output: impl FnOnce() -> Option<String>) -> Option<Self> {
         let head = |text: Option<String>| {
             let mut text = text.unwrap_or_default();
             text.truncate(text.floor_char_boundary(MAX_EXAMPLE_BYTES));
             text
         };
-        let (prompt, output) = (head(text_of(line.prompt)), head(output));
-        if known.is_some_and(|known| (&known.prompt, &known.output) <= (&prompt, &output)) {
+        let prompt = head(text_of(line.prompt));
+        if known.is_some_and(|known| known.prompt < prompt) {
+            return None;
+        }
+        let output = head(output());
+        if known.is_some_and(|known| known.prompt == prompt && known.output <= output) {
             return None;
         }
         let trigger = line.triggers.as_ref().or(line.trigger.as_ref()).map(|trigger| head(Some(trigger.to_string())));
@@ -232,7 +236,7 @@ impl Import<'_> {
             if known.is_none() && self.examples.len() >= MAX_PAIRS {
                 continue;
             }
-            if let Some(example) = Example::better(known, line, output_of(line.outputs, index)) {
+            if let Some(example) = Example::better(known, line, || output_of(line.outputs, index)) {
                 self.examples.insert(pair, example);
             }
         }
@@ -240,6 +244,9 @@ impl Import<'_> {
 
     /// Remembers what a probe wants; of several goals the first by the alphabet.
     fn goal(&mut self, probe: &str, goal: &str) {
+        if self.goals.get(probe).is_some_and(|known| known == goal) {
+            return;
+        }
         let (goal, is_full) = (text::one_line(goal, 300), self.goals.len() >= MAX_PAIRS);
         match self.goals.get_mut(probe) {
             Some(known) if goal < *known => *known = goal,
@@ -284,7 +291,7 @@ impl Import<'_> {
         let goal = text::one_line(line.goal.as_deref().unwrap_or_default(), 300);
         let hits =
             self.hits.entry(key).or_insert_with(|| Hits { count: 0, highest: 0.0, goal: goal.clone(), example: None });
-        let better = Example::better(hits.example.as_ref(), line, text_of(line.output));
+        let better = Example::better(hits.example.as_ref(), line, || text_of(line.output));
         hits.example = better.or(hits.example.take());
         if goal < hits.goal {
             hits.goal = goal;
