@@ -119,9 +119,61 @@ create table finding (
 -- With what lists are narrowed by most, so that rows that a filter drops are not fetched.
 create index finding_risk_order on finding (tenant_id, risk desc, id desc) include (status, severity, layer);
 create index finding_severity_order on finding (tenant_id, severity, id);
--- All that findings are counted by, so that counting fetches no rows; small, since equal entries are kept once.
-create index finding_counts on finding (tenant_id, status, severity, asset_id, categories, layer, assignee_id);
+-- Leads to the few that have a rare status; small, since equal entries are kept once.
+create index finding_status on finding (tenant_id, status, severity);
 create index finding_asset on finding (tenant_id, asset_id, risk desc, id desc);
+
+-- How many findings there are, by what they are counted by: the sum of `count`. Rows are only added, so that writers never wait for
+-- each other here; the job that computes risk adds them up.
+create table finding_count (
+    tenant_id   uuid     not null,
+    id          bigint   not null generated always as identity,
+    status      text     not null,
+    severity    smallint not null,
+    layer       text     not null,
+    categories  text     not null,
+    assignee_id uuid,
+    count       bigint   not null,
+    primary key (tenant_id, id)
+);
+
+-- The same for each asset.
+create table asset_finding_count (
+    tenant_id uuid     not null,
+    asset_id  uuid     not null,
+    id        bigint   not null generated always as identity,
+    status    text     not null,
+    severity  smallint not null,
+    count     bigint   not null,
+    primary key (tenant_id, asset_id, id)
+);
+
+-- A statement at a time, whatever wrote: what is counted can not differ from what is there.
+create function count_findings() returns trigger language plpgsql as $$
+begin
+    execute format('
+        with changed as materialized (
+            select tenant_id, asset_id, status, severity, layer, categories, assignee_id, sum(change) as change
+            from (%s) row group by 1, 2, 3, 4, 5, 6, 7 having sum(change) <> 0
+        ), by_asset as (
+            insert into asset_finding_count (tenant_id, asset_id, status, severity, count)
+            select tenant_id, asset_id, status, severity, sum(change) from changed group by 1, 2, 3, 4 having sum(change) <> 0
+        )
+        insert into finding_count (tenant_id, status, severity, layer, categories, assignee_id, count)
+        select tenant_id, status, severity, layer, categories, assignee_id, sum(change) from changed
+        group by 1, 2, 3, 4, 5, 6 having sum(change) <> 0',
+        case tg_op
+            when 'INSERT' then 'select *, 1 as change from come'
+            when 'DELETE' then 'select *, -1 as change from gone'
+            else 'select *, 1 as change from come union all select *, -1 from gone'
+        end);
+    return null;
+end
+$$;
+create trigger count_inserted after insert on finding referencing new table as come for each statement execute function count_findings();
+create trigger count_deleted after delete on finding referencing old table as gone for each statement execute function count_findings();
+create trigger count_updated after update on finding referencing old table as gone new table as come
+    for each statement execute function count_findings();
 
 -- Occurrence: what one scan says. A row that no report changed is not written: it was last seen when its scan was.
 create table occurrence (
@@ -193,6 +245,8 @@ call protect_tenant_table('report_body');
 call protect_tenant_table('scan');
 call protect_tenant_table('report_scan');
 call protect_tenant_table('finding');
+call protect_tenant_table('finding_count');
+call protect_tenant_table('asset_finding_count');
 call protect_tenant_table('occurrence');
 call protect_tenant_table('decision');
 call protect_tenant_table('finding_event');

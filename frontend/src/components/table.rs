@@ -66,16 +66,20 @@ pub fn pager(
     path: &str,
     params: &Params,
     shown: usize,
-    total: i64,
+    total: impl Into<Option<i64>>,
     noun: (&'static str, &'static str),
     next: Option<String>,
 ) -> AnyView {
     let later = params.get("after").is_some();
     let first = later.then(|| view! { <a class="btn sm" href=params.without("after").on(path)>"First page"</a> });
     let next = next.map(|cursor| view! { <a class="btn sm" href=params.with("after", &cursor).on(path)>"Next page"{icon(icons::ARROW_RIGHT)}</a> });
-    let shown = format::count(i64::try_from(shown).unwrap_or(i64::MAX));
+    let shown = i64::try_from(shown).unwrap_or(i64::MAX);
+    let of = match total.into() {
+        Some(total) => format!("{} of {}", format::count(shown), format::counted(total, noun.0, noun.1)),
+        None => format::counted(shown, noun.0, noun.1),
+    };
     view! {
-        <nav class="pager" aria-label="Pages"><span>{format!("{shown} of {}", format::counted(total, noun.0, noun.1))}</span>{first}{next}</nav>
+        <nav class="pager" aria-label="Pages"><span>{of}</span>{first}{next}</nav>
     }
     .into_any()
 }

@@ -46,7 +46,7 @@ fn page(report: &Report, params: &Params) -> AnyView {
         let table = view! {
             <div class="tbl"><table><thead><tr>{c::head("Severity", "tbl-sev w", "92px")}{c::head("Finding", "", "")}{c::head("Asset", "p1 w", "180px")}{c::head("Status", "p2 w", "136px")}{c::head("Layer", "p3 w", "104px")}{c::head("Age", "num w", "64px")}</tr></thead>
             <tbody>{rows.collect_view()}</tbody></table></div>
-            {c::pager(&path, params, findings.nodes.len(), findings.total_count, ("finding", "findings"), next)}
+            {c::pager(&path, params, findings.nodes.len(), None, ("finding", "findings"), next)}
         };
         c::section("h-findings", "Findings", "that this report names", none(), table.into_any())
     };

@@ -127,6 +127,13 @@ pub struct Filter {
     pub seen_since: Option<DateTime<Utc>>,
 }
 
+impl Filter {
+    /// Whether it asks who reports a finding.
+    pub const fn by_scan(&self) -> bool {
+        self.tool.is_some() || self.report.is_some() || self.seen_since.is_some()
+    }
+}
+
 /// What findings are sorted by; the id, and so the time of creation, decides between equals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {

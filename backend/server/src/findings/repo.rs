@@ -53,8 +53,7 @@ pub(super) fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
         query.push(" and (finding.title ilike ").push_bind(pattern.clone());
         query.push(" or finding.rule ilike ").push_bind(pattern.clone()).push(")");
     }
-    let by_scan = filter.tool.is_some() || filter.report.is_some() || filter.seen_since.is_some();
-    if by_scan {
+    if filter.by_scan() {
         query.push(
             " and exists (select from occurrence o join scan s on s.id = o.scan_id \
              where o.finding_id = finding.id and o.absent_since is null",
@@ -110,19 +109,32 @@ pub(super) async fn list(
     Ok(query.build_query_as().fetch_all(tx.conn()).await?)
 }
 
+/// A table to count in, and what to add up there: the counts that are kept, or 1 for each finding where these do not know what
+/// the filter asks for.
+fn counted(filter: &Filter) -> (&'static str, &'static str) {
+    let of_asset = filter.asset.is_some() || !filter.asset_kind.is_empty();
+    if filter.search.is_some() || filter.by_scan() || of_asset {
+        ("finding", "1")
+    } else {
+        ("finding_count finding", "count")
+    }
+}
+
 pub(super) async fn count(tx: &mut TenantTx, filter: &Filter) -> Result<i64> {
-    let mut query = QueryBuilder::<Postgres>::new("select count(*) from finding");
+    let (from, count) = counted(filter);
+    let mut query = QueryBuilder::<Postgres>::new("");
+    query.push(format_args!("select coalesce(sum({count}), 0)::bigint from {from}"));
     push_filter(&mut query, filter);
     Ok(query.build_query_scalar().fetch_one(tx.conn()).await?)
 }
 
-/// In one pass along an index that holds all that is counted by. The 50 most frequent categories.
+/// In one pass. The 50 most frequent categories.
 pub(super) async fn summary(tx: &mut TenantTx, filter: &Filter) -> Result<Summary> {
     let me = tx.ctx().user();
-    let mut query = QueryBuilder::<Postgres>::new(
-        "select status, severity, string_to_array(categories, ' '), count(*), count(*) filter (where assignee_id = ",
-    );
-    query.push_bind(me).push(") from finding");
+    let (from, count) = counted(filter);
+    let mut query = QueryBuilder::<Postgres>::new("select status, severity, string_to_array(categories, ' '), ");
+    query.push(format_args!("sum({count})::bigint, coalesce(sum({count}) filter (where assignee_id = "));
+    query.push_bind(me).push(format_args!("), 0)::bigint from {from}"));
     push_filter(&mut query, filter);
     query.push(" group by status, severity, categories");
     let rows: Vec<(FindingStatus, i16, Vec<String>, i64, i64)> = query.build_query_as().fetch_all(tx.conn()).await?;
@@ -146,6 +158,25 @@ pub(super) async fn summary(tx: &mut TenantTx, filter: &Filter) -> Result<Summar
     Ok(summary)
 }
 
+pub(super) async fn add_up_counts(tx: &mut TenantTx, assets: &[AssetId]) -> Result<()> {
+    sqlx::query!(
+        "with gone as (delete from finding_count where tenant_id = $1 returning *),
+         gone_of_assets as (delete from asset_finding_count where tenant_id = $1 and asset_id = any($2) returning *),
+         of_assets as (
+             insert into asset_finding_count (tenant_id, asset_id, status, severity, count)
+             select tenant_id, asset_id, status, severity, sum(count) from gone_of_assets group by 1, 2, 3, 4 having sum(count) <> 0
+         )
+         insert into finding_count (tenant_id, status, severity, layer, categories, assignee_id, count)
+         select tenant_id, status, severity, layer, categories, assignee_id, sum(count) from gone
+         group by 1, 2, 3, 4, 5, 6 having sum(count) <> 0",
+        tx.ctx().tenant.0,
+        &assets.iter().map(|id| id.0).collect::<Vec<_>>()
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// Names of all tools that ever scanned something.
 pub(super) async fn tools(tx: &mut TenantTx) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar!("select distinct tool from scan order by tool").fetch_all(tx.conn()).await?)
@@ -155,12 +186,11 @@ pub(super) async fn open_by_asset(tx: &mut TenantTx, ids: &[AssetId]) -> Result<
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"select asset_id as "asset: AssetId", array[
-               count(*) filter (where severity = 0), count(*) filter (where severity = 1),
-               count(*) filter (where severity = 2), count(*) filter (where severity = 3),
-               count(*) filter (where severity = 4)] as "counts!"
-           from finding
-           -- All severities are named, so that the index finding_counts leads straight to the assets.
-           where status in ('OPEN', 'IN_PROGRESS') and severity in (0, 1, 2, 3, 4) and asset_id = any($1) group by asset_id"#,
+               coalesce(sum(count) filter (where severity = 0), 0)::bigint, coalesce(sum(count) filter (where severity = 1), 0)::bigint,
+               coalesce(sum(count) filter (where severity = 2), 0)::bigint, coalesce(sum(count) filter (where severity = 3), 0)::bigint,
+               coalesce(sum(count) filter (where severity = 4), 0)::bigint] as "counts!"
+           from asset_finding_count
+           where status in ('OPEN', 'IN_PROGRESS') and asset_id = any($1) group by asset_id"#,
         &ids,
     )
     .fetch_all(tx.conn())

@@ -164,8 +164,8 @@ impl Import<'_> {
         report: &Arc<Contained<Pieces>>,
     ) -> Result<Result<Parsed, ImportError>> {
         sqlx::raw_sql("savepoint staging").execute(tx.conn()).await?;
-        // Compiling a plan costs more than it saves here; the sorts and joins of a large merge fit into memory.
-        sqlx::raw_sql("set local jit = off; set local work_mem = '64MB'").execute(tx.conn()).await?;
+        // The sorts and joins of a large merge fit into memory.
+        sqlx::raw_sql("set local work_mem = '64MB'").execute(tx.conn()).await?;
         sqlx::query(stage::CREATE).execute(tx.conn()).await?;
         let (sender, mut buffers) = mpsc::channel(BUFFERS);
         let clock = self.ctx.clock.clone();

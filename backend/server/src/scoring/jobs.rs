@@ -6,6 +6,7 @@ use super::{
     repo::{self, AssetFigure},
 };
 use crate::{
+    findings,
     jobs::Outcome,
     kernel::{Ctx, Db, Permission, Result, TenantTx},
     live::{self, Topic},
@@ -48,6 +49,7 @@ async fn run(db: &Db, ctx: &Ctx, everything: bool) -> Result<Outcome> {
         dirty = facts.iter().map(|facts| facts.asset.0).collect();
     }
     repo::apply_factors(&mut tx, &dirty).await?;
+    findings::service::add_up_counts(&mut tx, &dirty.iter().copied().map(AssetId).collect::<Vec<_>>()).await?;
     let figures = compute_assets(&mut tx, facts, &dirty, everything).await?;
     write_posture(&mut tx, &figures).await?;
     repo::unmark(&mut tx, &marked, &versions).await?;
