@@ -89,6 +89,8 @@ create table finding (
     severity      smallint    not null check (severity between 0 and 4),
     score         double precision check (score between 0 and 10),
     attack_success_rate double precision check (attack_success_rate between 0 and 1),
+    -- What a search looks at. Beside a policy no index can serve it, so it is read for each finding, and is small and in front.
+    search        text        not null generated always as (lower(title || E'\n' || rule)) stored,
     rule          text        not null,
     title         text        not null,
     description   text        not null,

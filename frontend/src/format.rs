@@ -170,6 +170,38 @@ pub fn ago(now: i64, then: i64) -> String {
     if now - then < 10 { "just now".into() } else { format!("{} ago", span(now - then)) }
 }
 
+/// Browser and system that a `User-Agent` header names, as `Firefox on Windows`; the header itself where it names none that is
+/// known here. The order decides: each browser also names those that it wants to be taken for.
+#[must_use]
+pub fn user_agent(header: &str) -> String {
+    let named =
+        |all: &[(&str, &'static str)]| all.iter().find(|(mark, _)| header.contains(mark)).map(|(_, name)| *name);
+    let browser = named(&[
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser/", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("CriOS/", "Chrome"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]);
+    let system = named(&[
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(name), None) => name.to_owned(),
+        (None, _) => header.to_owned(),
+    }
+}
+
 /// The first letters of the first two words of a name, for the round badge.
 #[must_use]
 pub fn initials(name: &str) -> String {
@@ -203,6 +235,32 @@ mod tests {
             ["30 s", "2 min", "90 min", "2 h", "2 h", "2 d", "31 d"]
         );
         assert_eq!(ago(100, 95), "just now");
+    }
+
+    #[test]
+    fn browsers_have_names() {
+        for (header, name) in [
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36",
+                "Chrome on Linux",
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36 Edg/130.0",
+                "Edge on Windows",
+            ),
+            (
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:132.0) Gecko/20100101 Firefox/132.0",
+                "Firefox on macOS",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1 (KHTML, like Gecko) Version/18.0 Safari/604.1",
+                "Safari on iPhone",
+            ),
+            ("curl/8.5.0", "curl/8.5.0"),
+            ("", ""),
+        ] {
+            assert_eq!(user_agent(header), name);
+        }
     }
 
     #[test]

@@ -138,6 +138,7 @@ fn facts(report: &Report) -> AnyView {
         report.started_at.as_deref().and_then(format::seconds),
         report.finished_at.as_deref().and_then(format::seconds),
     ) {
+        (Some(from), Some(to)) if from == to => "less than 1 s to stage and merge".to_owned(),
         (Some(from), Some(to)) => format!("{} to stage and merge", format::span(to - from)),
         _ => String::new(),
     };

@@ -5,6 +5,7 @@ use serde_json::Value;
 use stance_shared::{
     AssetId, AssetKind, DecisionId, DecisionKind, FindingId, FindingStatus, Layer, ReportId, Severity, UserId,
 };
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// One problem of one asset.
@@ -121,10 +122,18 @@ pub struct Filter {
     pub report: Option<ReportId>,
     pub assignee: Option<UserId>,
     pub unassigned: bool,
-    /// A pattern for `ILIKE`, from [`crate::kernel::text::search`]: anywhere in title or rule.
-    pub search: Option<String>,
+    pub search: Option<Search>,
     /// Reported by a scan that ran then or later.
     pub seen_since: Option<DateTime<Utc>>,
+}
+
+/// What was searched for, anywhere in title or rule, whatever its case.
+#[derive(Clone, Debug)]
+pub enum Search {
+    /// A pattern for `LIKE`, from [`crate::kernel::text::search`].
+    Pattern(String),
+    /// The findings that have it, where they are few.
+    Found(Arc<[FindingId]>),
 }
 
 impl Filter {

@@ -1,6 +1,8 @@
 //! Reading findings.
 
-use super::{Decision, Event, Filter, Finding, Hit, Key, Occurrence, Rank, Seen, SeverityCounts, Sort, Summary};
+use super::{
+    Decision, Event, Filter, Finding, Hit, Key, Occurrence, Rank, Search, Seen, SeverityCounts, Sort, Summary,
+};
 use crate::kernel::{Result, TenantTx, page::Page};
 use sqlx::{Postgres, QueryBuilder};
 use stance_shared::{AssetId, DecisionId, DecisionKind, FindingId, FindingStatus, ReportId, Severity, UserId};
@@ -49,9 +51,14 @@ pub(super) fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     if let Some(category) = &filter.category {
         query.push(" and ").push_bind(category.clone()).push(" = any(string_to_array(finding.categories, ' '))");
     }
-    if let Some(pattern) = &filter.search {
-        query.push(" and (finding.title ilike ").push_bind(pattern.clone());
-        query.push(" or finding.rule ilike ").push_bind(pattern.clone()).push(")");
+    match &filter.search {
+        None => {}
+        Some(Search::Pattern(pattern)) => {
+            query.push(" and finding.search like lower(").push_bind(pattern.clone()).push(")");
+        }
+        Some(Search::Found(ids)) => {
+            query.push(" and finding.id = any(").push_bind(uuids(ids)).push(")");
+        }
     }
     if filter.by_scan() {
         query.push(
@@ -315,11 +322,23 @@ pub(super) async fn creations(tx: &mut TenantTx, ids: &[FindingId]) -> Result<Ve
     Ok(event.collect())
 }
 
+/// The findings that a pattern finds; `None` when they are more than `limit`.
+pub(super) async fn hits(tx: &mut TenantTx, pattern: &str, limit: usize) -> Result<Option<Vec<FindingId>>> {
+    let found = sqlx::query_scalar!(
+        r#"select id as "id: FindingId" from finding where search like lower($1) limit $2"#,
+        pattern,
+        i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok((found.len() <= limit).then_some(found))
+}
+
 /// Findings whose title or rule has the text, the riskiest first.
 pub(super) async fn search(tx: &mut TenantTx, pattern: &str, limit: i64) -> Result<Vec<Hit>> {
     let rows = sqlx::query!(
         r#"select id as "id: FindingId", title, severity, asset_id as "asset_id: AssetId" from finding
-           where (title ilike $1 or rule ilike $1) and status <> 'RESOLVED'
+           where search like lower($1) and status <> 'RESOLVED'
            order by risk desc, id desc limit $2"#,
         pattern,
         limit,

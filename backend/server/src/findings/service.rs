@@ -1,6 +1,8 @@
 //! Reading findings.
 
-use super::{Decision, Event, Filter, Finding, Hit, Key, Occurrence, Seen, SeverityCounts, Sort, Summary, repo};
+use super::{
+    Decision, Event, Filter, Finding, Hit, Key, Occurrence, Search, Seen, SeverityCounts, Sort, Summary, repo,
+};
 use crate::kernel::{
     Ctx, Db, Permission, Result, TenantTx,
     page::{Page, Slice},
@@ -118,6 +120,17 @@ pub async fn history(db: &Db, ctx: &Ctx, ids: &[FindingId], limit: i64) -> Resul
         }
     }
     Ok(history)
+}
+
+/// What a pattern finds, for a [`Filter`]: looked for once, where one document asks for a list, its count and its summary.
+///
+/// # Errors
+/// As [`by_ids`].
+pub async fn look_up(db: &Db, ctx: &Ctx, pattern: &str) -> Result<Search> {
+    /// More are found again at each place, where reading the list's order to its end is not needed to find a page of them.
+    const FEW: usize = 1000;
+    let hits = repo::hits(&mut db.begin(ctx, Permission::FindingRead).await?, pattern, FEW).await?;
+    Ok(hits.map_or_else(|| Search::Pattern(pattern.to_owned()), |ids| Search::Found(ids.into())))
 }
 
 /// Findings that are not resolved and whose title or rule has the text, the riskiest first.

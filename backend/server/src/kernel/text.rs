@@ -26,7 +26,7 @@ pub fn lines(field: &str, text: &str, max: usize) -> Result<String> {
     Ok(text.to_owned())
 }
 
-/// What a person searches for, as a pattern for `ILIKE` that finds it anywhere; `None` when nothing is left of it.
+/// What a person searches for, as a pattern for `LIKE` and `ILIKE` that finds it anywhere; `None` when nothing is left of it.
 /// `%`, `_` and `\` stand for themselves.
 ///
 /// # Errors

@@ -33,7 +33,7 @@ fn content(viewer: data::SessionsViewer) -> AnyView {
             }>"Sign out"</button> }
             .into_any()
         };
-        view! { <tr class="row"><td>{c::cut(&session.user_agent)}</td><td class="p1"><span class="id">{c::clean(&session.address)}</span></td><td class="p2 muted">{c::day(&session.created_at)}</td><td class="muted">{c::ago(&session.last_seen_at)}</td><td class="num">{end}</td></tr> }
+        view! { <tr class="row"><td title=c::clean(&session.user_agent)>{c::text(&format::user_agent(&session.user_agent))}</td><td class="p1"><span class="id">{c::clean(&session.address)}</span></td><td class="p2 muted">{c::day(&session.created_at)}</td><td class="muted">{c::ago(&session.last_seen_at)}</td><td class="num">{end}</td></tr> }
     });
     let everywhere = view! {
         <button class="btn sm" type="button" on:click=move |_| {

@@ -224,11 +224,11 @@ impl FindingsQuery {
         filter: Option<FindingFilter>,
         sort: Option<FindingSort>,
     ) -> Result<Connection<Finding>> {
-        list(ctx, first, after, FindingFilter::read(filter, ctx.asker()?)?, sort).await
+        list(ctx, first, after, FindingFilter::read(filter, ctx).await?, sort).await
     }
 
     async fn finding_summary(&self, ctx: &Context<'_>, filter: Option<FindingFilter>) -> Result<FindingSummary> {
-        let filter = FindingFilter::read(filter, ctx.asker()?)?;
+        let filter = FindingFilter::read(filter, ctx).await?;
         Ok(service::summary(ctx.db()?, ctx.asker()?, &filter).await?.into())
     }
 

@@ -101,7 +101,7 @@ impl Asset {
         filter: Option<FindingFilter>,
         sort: Option<FindingSort>,
     ) -> Result<Connection<Finding>> {
-        let filter = FindingFilter::read(filter, ctx.asker()?)?;
+        let filter = FindingFilter::read(filter, ctx).await?;
         findings::list(ctx, first, after, crate::findings::Filter { asset: Some(self.0.id), ..filter }, sort).await
     }
 

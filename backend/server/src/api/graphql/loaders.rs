@@ -130,6 +130,23 @@ impl Loader<DecisionId> for Batch {
     }
 }
 
+/// What a search for a pattern finds.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct HitsOf(pub String);
+
+impl Loader<HitsOf> for Batch {
+    type Value = findings::Search;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[HitsOf]) -> Result<HashMap<HitsOf, Self::Value>, Self::Error> {
+        let look = |key: &HitsOf| {
+            let key = key.clone();
+            async move { Ok((key.clone(), findings::service::look_up(&self.db, &self.asker, &key.0).await?)) }
+        };
+        try_join_all(keys.iter().map(look)).await.map(|found| found.into_iter().collect())
+    }
+}
+
 /// The counts of an asset's open findings.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OpenFindingsOf(pub AssetId);

@@ -4,7 +4,7 @@ use super::extract::Query;
 use crate::{
     api::graphql::node,
     findings::{
-        Filter,
+        Filter, Search,
         export::{self, Row},
     },
     kernel::{Ctx, Db, Error, Result, text},
@@ -90,7 +90,7 @@ impl ExportQuery {
             report: self.report.map(|id| node::parse("report", &id.into())).transpose()?,
             assignee,
             unassigned: self.unassigned.unwrap_or_default(),
-            search: text::search("search", &self.search.unwrap_or_default())?,
+            search: text::search("search", &self.search.unwrap_or_default())?.map(Search::Pattern),
             seen_since: self.seen_since,
         })
     }

@@ -2,8 +2,8 @@
 
 use super::Finding;
 use crate::{
-    api::graphql::{GraphqlContext as _, connection::Connection, inventory::SortDirection, node},
-    findings::{Filter, Sort, service},
+    api::graphql::{GraphqlContext as _, connection::Connection, inventory::SortDirection, loaders::HitsOf, node},
+    findings::{Filter, Search, Sort, service},
     kernel::{self, Ctx, Error, page::Page, text},
 };
 use async_graphql::{Context, Enum, ID, InputObject, Result};
@@ -38,9 +38,13 @@ impl FindingFilter {
     /// The filter of the argument `filter`, in the asker's name.
     ///
     /// # Errors
-    /// `BAD_INPUT` naming the field.
-    pub fn read(given: Option<Self>, asker: &Ctx) -> kernel::Result<Filter> {
-        given.unwrap_or_default().check(asker)
+    /// `BAD_INPUT` naming the field; or when the database fails.
+    pub async fn read(given: Option<Self>, ctx: &Context<'_>) -> Result<Filter> {
+        let mut filter = given.unwrap_or_default().check(ctx.asker()?)?;
+        if let Some(Search::Pattern(pattern)) = &filter.search {
+            filter.search = ctx.loaders()?.load_one(HitsOf(pattern.clone())).await?;
+        }
+        Ok(filter)
     }
 
     fn check(self, asker: &Ctx) -> kernel::Result<Filter> {
@@ -67,7 +71,7 @@ impl FindingFilter {
             report: self.report.map(|id| node::parse("filter.report", &id)).transpose()?,
             assignee,
             unassigned: self.unassigned.unwrap_or_default(),
-            search: text::search("filter.search", &self.search.unwrap_or_default())?,
+            search: text::search("filter.search", &self.search.unwrap_or_default())?.map(Search::Pattern),
             seen_since: self.seen_since,
         })
     }
