@@ -117,18 +117,21 @@ pub(super) async fn list(
 }
 
 /// A table to count in, and what to add up there: the counts that are kept, or 1 for each finding where these do not know what
-/// the filter asks for.
-fn counted(filter: &Filter) -> (&'static str, &'static str) {
-    let of_asset = filter.asset.is_some() || !filter.asset_kind.is_empty();
-    if filter.search.is_some() || filter.by_scan() || of_asset {
-        ("finding", "1")
-    } else {
-        ("finding_count finding", "count")
+/// is asked for.
+fn counted(filter: &Filter, categories: bool) -> (&'static str, &'static str) {
+    let of_assets = filter.asset.is_some() || !filter.asset_kind.is_empty();
+    let content = categories || !filter.layer.is_empty() || filter.category.is_some();
+    let content = content || filter.assignee.is_some() || filter.unassigned;
+    match (of_assets, content) {
+        _ if filter.search.is_some() || filter.by_scan() => ("finding", "1"),
+        (true, true) => ("finding", "1"),
+        (true, false) => ("asset_finding_count finding", "count"),
+        (false, _) => ("finding_count finding", "count"),
     }
 }
 
 pub(super) async fn count(tx: &mut TenantTx, filter: &Filter) -> Result<i64> {
-    let (from, count) = counted(filter);
+    let (from, count) = counted(filter, false);
     let mut query = QueryBuilder::<Postgres>::new("");
     query.push(format_args!("select coalesce(sum({count}), 0)::bigint from {from}"));
     push_filter(&mut query, filter);
@@ -138,7 +141,7 @@ pub(super) async fn count(tx: &mut TenantTx, filter: &Filter) -> Result<i64> {
 /// In one pass. The 50 most frequent categories.
 pub(super) async fn summary(tx: &mut TenantTx, filter: &Filter) -> Result<Summary> {
     let me = tx.ctx().user();
-    let (from, count) = counted(filter);
+    let (from, count) = counted(filter, true);
     let mut query = QueryBuilder::<Postgres>::new("select status, severity, string_to_array(categories, ' '), ");
     query.push(format_args!("sum({count})::bigint, coalesce(sum({count}) filter (where assignee_id = "));
     query.push_bind(me).push(format_args!("), 0)::bigint from {from}"));
