@@ -143,9 +143,9 @@ impl Client {
     /// Waits until the report is done or failed.
     ///
     /// # Errors
-    /// When that takes longer than 120 s.
+    /// When that takes longer than 300 s.
     pub async fn finished(&self, id: &str) -> Result<Value> {
-        crate::wait_for("the report to finish", 120, || async {
+        crate::wait_for("the report to finish", 300, || async {
             let report = self.report(id).await.ok()?;
             matches!(report["status"].as_str(), Some("DONE" | "FAILED")).then_some(report)
         })

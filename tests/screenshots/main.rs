@@ -1,8 +1,10 @@
 //! Pictures of every page of a running Stance: `screenshots URL FOLDER`, with `STANCE_EMAIL` and `STANCE_PASSWORD` in the environment.
 //! `cargo xtask screenshots` runs it on the demo organization.
 
-use anyhow::{Context as _, Result};
-use stance_tests::browser::Browser;
+use anyhow::{Context as _, Result, ensure};
+use reqwest::{Method, header};
+use serde_json::{Value, json};
+use stance_tests::{Client, Import, browser::Browser};
 use std::path::{Path, PathBuf};
 
 const SCREENS: [(&str, u32, u32); 2] = [("desktop", 1440, 900), ("phone", 390, 844)];
@@ -32,6 +34,21 @@ const DETAILS: [(&str, &str, &str); 3] = [
     ("report", "/imports", "main tr a[href^='/imports/']"),
 ];
 
+/// Fixtures of ten importers and of a report that broke off, with the names that their files have for the picture `imports-ten`.
+const REPORTS: [(&str, &str); 11] = [
+    ("huggingface/fixtures/many.md", "claims-summarizer-README.md"),
+    ("cyclonedx/fixtures/many.json", "claims-portal.cdx.json"),
+    ("promptfoo/fixtures/many.json", "promptfoo-redteam-broker-chat.json"),
+    ("pyrit/fixtures/many.jsonl", "pyrit-broker-chat.jsonl"),
+    ("fickling/fixtures/many.json", "fickling-churn-predictor.json"),
+    ("modelaudit/fixtures/many.json", "modelaudit-models.json"),
+    ("agent_scan/fixtures/many.json", "agent-scan-laptops.json"),
+    ("mcp_scanner/fixtures/many.json", "mcp-scanner-filesystem.json"),
+    ("trivy/fixtures/truncated.json", "trivy-claims-portal.json"),
+    ("grype/fixtures/many.json", "grype-claims-portal.json"),
+    ("openvex/fixtures/many.json", "claims-portal.openvex.json"),
+];
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -46,24 +63,65 @@ async fn main() -> Result<()> {
             browser.client.close().await?;
         }
     }
+    import_ten(&url).await?;
+    for (screen, width, height) in SCREENS {
+        for (scheme, dark) in SCHEMES {
+            let browser = Browser::open(width, height, dark).await?;
+            browser.sign_in(&url, &variable("STANCE_EMAIL")?, &variable("STANCE_PASSWORD")?).await?;
+            browser.goto(&format!("{url}/imports")).await?;
+            save(&browser, &folder, &format!("imports-ten-{screen}-{scheme}")).await?;
+            browser.client.close().await?;
+        }
+    }
+    Ok(())
+}
+
+fn variable(name: &str) -> Result<String> {
+    std::env::var(name).with_context(|| format!("{name} is not set"))
+}
+
+async fn save(browser: &Browser, folder: &Path, name: &str) -> Result<()> {
+    // Fonts arrive after the text; a picture without them shows another design.
+    browser.client.execute_async("document.fonts.ready.then(arguments[0])", vec![]).await?;
+    Ok(std::fs::write(folder.join(format!("{name}.png")), browser.screenshot().await?)?)
+}
+
+/// Imports [`REPORTS`], with a token that the signed-in person makes.
+async fn import_ten(url: &str) -> Result<()> {
+    let person = Client::anonymous(url)?;
+    let cookie = person.sign_in(&variable("STANCE_EMAIL")?, &variable("STANCE_PASSWORD")?).await?;
+    let query = "mutation { createApiToken(name: \"workstation\", role: ANALYST) { secret } }";
+    let request = person.request(Method::POST, "/graphql").header(header::COOKIE, cookie).header(header::ORIGIN, url);
+    let answer: Value = request.json(&json!({ "query": query })).send().await?.json().await?;
+    let secret = answer["data"]["createApiToken"]["secret"].as_str().with_context(|| format!("no token: {answer}"))?;
+    let client = Client::with_token(url, secret)?;
+    let importers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../backend/importers/src");
+    for (file, name) in REPORTS {
+        let report = std::fs::read(importers.join(file)).with_context(|| file)?;
+        let asset = Some("APPLICATION:claims-portal");
+        let id = client.upload(report, Import { asset, filename: Some(name), ..Import::default() }).await?;
+        let ended = client.finished(&id).await?;
+        ensure!((ended["status"] == "FAILED") == file.contains("truncated"), "{file}: {ended}");
+    }
     Ok(())
 }
 
 /// Takes each page once, in one browser.
 async fn walk(browser: &Browser, url: &str, folder: &Path, suffix: &str) -> Result<()> {
-    let save = async |name: &str| -> Result<()> {
-        // Fonts arrive after the text; a picture without them shows another design.
-        browser.client.execute_async("document.fonts.ready.then(arguments[0])", vec![]).await?;
-        Ok(std::fs::write(folder.join(format!("{name}-{suffix}.png")), browser.screenshot().await?)?)
-    };
+    let save = |name: &str| save(browser, folder, &format!("{name}-{suffix}"));
     browser.goto(&format!("{url}/sign-in")).await?;
     save("sign-in").await?;
-    let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
     browser.sign_in(url, &variable("STANCE_EMAIL")?, &variable("STANCE_PASSWORD")?).await?;
     for (name, path) in PAGES {
         browser.goto(&format!("{url}{path}")).await.with_context(|| path)?;
         save(name).await?;
     }
+    browser.goto(&format!("{url}/findings")).await?;
+    for key in ['j', '\u{E007}'] {
+        browser.press(key).await?;
+    }
+    browser.element(".decide").await?;
+    save("findings-drawer").await?;
     for (name, list, link) in DETAILS {
         browser.goto(&format!("{url}{list}")).await.with_context(|| list)?;
         let row = browser.element(link).await?;
