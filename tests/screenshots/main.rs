@@ -108,7 +108,7 @@ async fn import_ten(url: &str) -> Result<()> {
 
 /// Takes each page once, in one browser.
 async fn walk(browser: &Browser, url: &str, folder: &Path, suffix: &str) -> Result<()> {
-    let save = |name: &str| save(browser, folder, &format!("{name}-{suffix}"));
+    let save = async |name: &str| save(browser, folder, &format!("{name}-{suffix}")).await;
     browser.goto(&format!("{url}/sign-in")).await?;
     save("sign-in").await?;
     browser.sign_in(url, &variable("STANCE_EMAIL")?, &variable("STANCE_PASSWORD")?).await?;
