@@ -50,15 +50,16 @@ alter table asset
     add unique (tenant_id, kind, identity);
 create index asset_merged on asset (tenant_id, merged_into) where merged_into is not null;
 
--- How assets depend on each other, with what the named ends became.
-create view asset_edge with (security_invoker = true) as
-    select r.tenant_id, r.id, coalesce(f.merged_into, f.id) as from_id, r.kind, coalesce(t.merged_into, t.id) as to_id, r.source,
-        r.first_seen, r.last_seen
+-- How assets depend on each other, with what the named ends became. A function, which the planner dissolves like a view: views
+-- that show what their caller may see are only in PostgreSQL 15.
+create function asset_edge() returns table (tenant_id uuid, id uuid, from_id uuid, kind text, to_id uuid, source text,
+    first_seen timestamptz, last_seen timestamptz) language sql stable as $$
+    select r.tenant_id, r.id, coalesce(f.merged_into, f.id), r.kind, coalesce(t.merged_into, t.id), r.source, r.first_seen, r.last_seen
     from asset_relation r
     join asset f on f.tenant_id = r.tenant_id and f.id = r.from_id
     join asset t on t.tenant_id = r.tenant_id and t.id = r.to_id
-    where coalesce(f.merged_into, f.id) <> coalesce(t.merged_into, t.id);
-grant select on asset_edge to stance_app, stance_system;
+    where coalesce(f.merged_into, f.id) <> coalesce(t.merged_into, t.id)
+$$;
 
 -- A problem is one per asset, whatever key a report named the asset by: the fingerprint says which problem, the asset whose.
 -- Scans, relations, history and assessments stay with the asset that was named.

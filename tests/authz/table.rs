@@ -51,7 +51,7 @@ pub const ROWS: &[Row] = &[
     row("Query.assetCounts", "assetCounts { kind count }", &["asset:read"]),
     row(
         "Query.asset",
-        "asset(id: $asset) { id name relations { from { name } to { name } } history { summary } aliases { name } alike { name } }",
+        "asset(id: $asset) { id name relations { from { name } to { name } } history { summary } aliases { name } alike { name } provenance { attribute } }",
         &["asset:read"],
     ),
     row("Query.asset", "asset(id: $asset) { findings { nodes { title } } }", &["asset:read", "finding:read"]),

@@ -26,8 +26,9 @@ const AFTER: &str = "select id, fingerprint, asset_id, layer, severity, score, a
     remediation, string_to_array(categories, ' ') as categories, risk, status, first_seen, resolved_at, decision_id, assignee_id \
     from finding join (select id from finding where true and (risk, id) < ($2, $3) order by risk desc, id desc limit $1) page using (id) \
     order by risk desc, id desc";
-const ASSETS: &str = "select id, kind, external_key, name, owner, environment, exposure, criticality, lifecycle, tags, \
-    attributes, first_seen, last_seen, risk from asset where id = any($1)";
+const ASSETS: &str = "select asked, asset.* from (select id as asked, coalesce(merged_into, id) as root from asset where id = any($1)) named \
+    join lateral (select id, kind, external_key, name, owner, environment, exposure, criticality, lifecycle, tags, attributes, first_seen, \
+    last_seen, risk from asset where id = root) asset on true";
 
 /// A row in the list's order.
 type Key = (f64, Uuid);

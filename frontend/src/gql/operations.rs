@@ -50,6 +50,8 @@ words! {
     Role { Owner = "OWNER", Admin = "ADMIN", Analyst = "ANALYST", Responder = "RESPONDER", Auditor = "AUDITOR", Viewer = "VIEWER", Sensor = "SENSOR" }
     /// What triage does to each finding.
     TriageAction { Start = "START", AcceptRisk = "ACCEPT_RISK", FalsePositive = "FALSE_POSITIVE", Reopen = "REOPEN", Assign = "ASSIGN", Comment = "COMMENT" }
+    /// Who says something of an asset.
+    SourceKind { User = "USER", Token = "TOKEN", System = "SYSTEM", Tool = "TOOL" }
     /// How current a check is.
     CheckState { Fresh = "FRESH", Stale = "STALE", Unknown = "UNKNOWN" }
     /// Orders of the findings.
@@ -72,7 +74,7 @@ macro_rules! operations {
             skip_serializing_none,
             extern_enums(
                 "AssetKind", "Criticality", "DecisionKind", "Environment", "Exposure", "FindingStatus", "Grade", "Layer", "Lifecycle",
-                "RelationKind", "ReportStatus", "Severity", "Role", "TriageAction", "CheckState", "FindingSortKey", "AssetSortKey", "SortDirection"
+                "RelationKind", "SourceKind", "ReportStatus", "Severity", "Role", "TriageAction", "CheckState", "FindingSortKey", "AssetSortKey", "SortDirection"
             )
         )]
         pub struct $name;
@@ -100,6 +102,12 @@ operations! {
     AssetDetail in "src/gql/asset_detail.graphql";
     /// Changes what a person may change of an asset.
     UpdateAsset in "src/gql/update_asset.graphql";
+    /// Assets of a kind, by name or key.
+    AssetSearch in "src/gql/asset_search.graphql";
+    /// Makes assets part of another one.
+    MergeAssets in "src/gql/merge_assets.graphql";
+    /// Makes an alias an asset of its own again.
+    SplitAsset in "src/gql/split_asset.graphql";
     /// A page of reports.
     ReportList in "src/gql/report_list.graphql";
     /// One report with its findings.

@@ -200,6 +200,12 @@ fn finding_detail(id: &str) -> Value {
     )
 }
 
+fn said(attribute: &str, value: Value, kind: &str, source: &str, version: &str, also: Value) -> Value {
+    let report = if kind == "TOOL" { json!("report:r1") } else { Value::Null };
+    let first = json!({ "value": value, "sourceKind": kind, "source": source, "version": version, "reportId": report, "alias": null, "at": "2026-11-20T09:00:00Z" });
+    json!({ "attribute": attribute, "inForce": first, "alsoSaid": also })
+}
+
 fn asset_detail(id: &str) -> Value {
     if id == "unknown" {
         return Value::Null;
@@ -230,7 +236,16 @@ fn asset_detail(id: &str) -> Value {
                 { "kind": "MAY_CALL", "source": "manifest v12", "from": with(asset("a1"), json!({ "risk": { "risk": 93.0, "grade": "F" } })), "to": with(asset("a6"), json!({ "risk": { "risk": 61.0, "grade": "D" } })) },
                 { "kind": "EXPOSES", "source": "catalog", "from": with(asset("a8"), json!({ "risk": { "risk": 8.0, "grade": "A" } })), "to": with(asset("a1"), json!({ "risk": { "risk": 93.0, "grade": "F" } })) }
             ],
-            "history": [{ "at": "2026-11-20T11:20:00Z", "actor": "Security lead", "summary": "Criticality from medium to high" }]
+            "history": [{ "at": "2026-11-20T11:20:00Z", "actor": "Security lead", "summary": "Criticality from medium to high" }],
+            "aliases": [{ "id": "asset:b1", "externalKey": "https://github.com/acme/support-agent", "name": "support-agent", "at": "2026-11-20T11:20:00Z", "by": "lead@acme.test" }],
+            "alike": [{ "id": "asset:b2", "kind": "AGENT", "name": "Support Agent", "externalKey": "langgraph/support_agent", "openFindings": { "total": 3 } }],
+            "provenance": [
+                said("criticality", json!("HIGH"), "USER", "lead@acme.test", "", json!([])),
+                said("name", json!("support-agent"), "TOOL", "garak", "0.14", json!([
+                    { "value": "Support <b>bot</b>", "sourceKind": "TOOL", "source": "agentic-radar", "version": "0.3", "alias": "langgraph/support_agent", "at": "2026-11-02T09:00:00Z" }])),
+                said("attribute:framework", json!("LangGraph 0.4"), "TOOL", "agentic-radar", "0.3", json!([])),
+                said("tag:gdpr", json!(true), "TOKEN", "catalog", "", json!([]))
+            ]
         }),
     )
 }

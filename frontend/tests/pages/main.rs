@@ -94,6 +94,9 @@ async fn every_page_comes_whole_from_the_server() {
         ("/findings/f1", "Remediation"),
         ("/inventory", "support-agent"),
         ("/inventory/a1", "Residual risk"),
+        ("/inventory/a1", "said by garak 0.14"),
+        ("/inventory/a1", "set by lead@acme.test"),
+        ("/inventory/a1", "May be the same"),
         ("/imports", "Drop reports here"),
         ("/imports/r1", "What it changed"),
         ("/formats", "3 formats are read."),
@@ -209,6 +212,9 @@ async fn readers_are_not_offered_what_they_may_not_do() {
     assert!(!page.html.contains("name=\"action\"") && !page.html.contains("/api/v1/findings/export"));
     let page = render_as("/imports", viewer).await;
     assert!(!page.html.contains("type=\"file\""));
+    let page = render_as("/inventory/a1", viewer).await;
+    assert!(page.html.contains("merged by") && !page.html.contains("Split") && !page.html.contains(">Merge"));
+    assert!(render("/inventory/a1").await.html.contains("Split off"));
     let page = render("/findings?finding=f1").await;
     assert!(page.html.contains("value=\"ACCEPT_RISK\"") && page.html.contains("Approved by"));
 }

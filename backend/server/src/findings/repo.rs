@@ -36,7 +36,9 @@ pub(super) fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
         query.push(" and finding.layer = any(").push_bind(filter.layer.clone()).push(")");
     }
     if let Some(asset) = filter.asset {
-        query.push(" and finding.asset_id = ").push_bind(asset);
+        // The id of an alias means the asset that it is part of.
+        query.push(" and finding.asset_id = (select coalesce(a.merged_into, a.id) from asset a where a.id = ");
+        query.push_bind(asset).push(")");
     }
     if !filter.asset_kind.is_empty() {
         query.push(" and exists (select from asset a where a.id = finding.asset_id and a.kind = any(");

@@ -54,7 +54,7 @@ pub async fn merge(tx: &mut TenantTx, report: ReportId, tool: &str, info: &RunIn
         tool,
         prefix: ctx.new_id().to_string().chars().take(15).collect(),
     };
-    let ids = assets(tx, staged).await?;
+    let ids = assets(tx, &run, info, staged).await?;
     let relations = relations(tx, &run, staged, &ids).await?;
     let in_order: Vec<Named> = staged.assets.iter().filter_map(|asset| ids.get(asset)).copied().collect();
     if in_order.len() != staged.assets.len() {
@@ -99,7 +99,12 @@ fn clean(asset: &AssetRef) -> AssetRef {
     AssetRef { kind: asset.kind, key: super::stage::clean(&asset.key).into_owned() }
 }
 
-async fn assets(tx: &mut TenantTx, staged: &Staged) -> Result<BTreeMap<AssetRef, Named>> {
+async fn assets(
+    tx: &mut TenantTx,
+    run: &Run<'_>,
+    info: &RunInfo,
+    staged: &Staged,
+) -> Result<BTreeMap<AssetRef, Named>> {
     let new: Vec<NewAsset> = staged
         .assets
         .iter()
@@ -113,7 +118,12 @@ async fn assets(tx: &mut TenantTx, staged: &Staged) -> Result<BTreeMap<AssetRef,
             NewAsset { asset: asset.clone(), patch }
         })
         .collect();
-    Ok(inventory::service::upsert_in_tx(tx, &new, Manner::Discovered).await?.ids)
+    let manner = Manner::Discovered {
+        tool: run.tool.to_owned(),
+        version: super::stage::clean(&info.tool_version).chars().take(200).collect(),
+        report: Some(ReportId(run.report)),
+    };
+    Ok(inventory::service::upsert_in_tx(tx, &new, &manner).await?.ids)
 }
 
 async fn relations(

@@ -4,7 +4,7 @@
 //! lost that splitting would have to find again. What aliases mean changes only while nobody writes the inventory: see
 //! `repo::hold_keys`.
 
-use super::{Alias, Asset, aliases_repo as rows, repo};
+use super::{Alias, Asset, aliases_repo as rows, repo, service};
 use crate::kernel::{Ctx, Db, Error, Permission, Result, TenantTx};
 use serde_json::json;
 use stance_shared::AssetId;
@@ -81,6 +81,7 @@ pub async fn merge_in_tx(tx: &mut TenantTx, keep: AssetId, others: &[AssetId]) -
     };
     let lines: Vec<_> = merged.iter().map(line).collect();
     repo::insert_changes(tx, &lines).await?;
+    let keep = service::settle(tx, &keep, &ids).await?;
     Ok((keep, merged))
 }
 
@@ -105,5 +106,6 @@ pub async fn split_in_tx(tx: &mut TenantTx, asset: AssetId, alias: AssetId) -> R
     };
     let lines = [line(&asset, &alias), line(&alias, &asset)];
     repo::insert_changes(tx, &lines).await?;
-    Ok((asset, alias))
+    let about = [alias.id];
+    Ok((service::settle(tx, &asset, &about).await?, service::settle(tx, &alias, &about).await?))
 }

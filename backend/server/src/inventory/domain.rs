@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use stance_importers::{AssetRef, RelationRecord};
 use stance_shared::{
-    AssetId, AssetKind, Criticality, Environment, Exposure, Grade, Lifecycle, RelationId, RelationKind,
+    AssetId, AssetKind, Criticality, Environment, Exposure, Grade, Lifecycle, RelationId, RelationKind, ReportId,
 };
 use std::{collections::BTreeMap, str::FromStr};
 
 /// How many assets, and how many relations, one call may bring.
 pub const MAX_UPSERT: usize = 1000;
-const MAX_TAGS: usize = 50;
+pub(super) const MAX_TAGS: usize = 50;
 const MAX_ATTRIBUTES: usize = 16 * 1024;
 
 /// Something that can be at risk.
@@ -72,13 +72,51 @@ pub struct NewAsset {
     pub patch: Patch,
 }
 
-/// Who says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How something is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Manner {
-    /// Somebody who keeps the inventory: what is given replaces what is there.
+    /// By somebody who keeps the inventory, the context's actor: what is given replaces what is there.
     Declared,
-    /// A report or trace that mentions the asset: it fills gaps and adds tags and attributes, but overrules nobody.
-    Discovered,
+    /// By a tool whose report or trace mentions the asset: it counts where nobody declared otherwise.
+    Discovered { tool: String, version: String, report: Option<ReportId> },
+}
+
+/// Who says something of assets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// `USER`, `TOKEN`, `SYSTEM` or `TOOL`.
+    pub kind: &'static str,
+    pub name: String,
+    /// Of a tool.
+    pub version: String,
+    pub report: Option<ReportId>,
+}
+
+/// What a source says of an attribute.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// `name`, `owner`, `environment`, `exposure`, `criticality` or `lifecycle`; `tag:` and the tag; `attribute:` and its key.
+    pub attribute: String,
+    /// As [`Source::kind`].
+    pub source_kind: String,
+    pub source: String,
+    pub version: String,
+    /// `None`: that there is none.
+    pub value: Option<Value>,
+    pub report: Option<ReportId>,
+    /// The key under which it was said, when that is an alias.
+    pub alias: Option<String>,
+    /// Since when the source says so.
+    pub at: DateTime<Utc>,
+}
+
+/// Who said an attribute.
+#[derive(Clone, Debug)]
+pub struct Provenance {
+    pub attribute: String,
+    pub in_force: Statement,
+    /// What else is said, what would count next first.
+    pub also_said: Vec<Statement>,
 }
 
 /// What a key means.
@@ -244,31 +282,6 @@ impl Patch {
             tags: patch.tags.unwrap_or_else(|| asset.tags.clone()),
             attributes: patch.attributes.map_or_else(|| asset.attributes.clone(), Value::Object),
             ..asset.clone()
-        }
-    }
-
-    /// What is left of the patch when it may overrule nobody.
-    pub(super) fn beside(&self, asset: &Asset) -> Self {
-        let named_by_key = asset.name == asset.external_key;
-        let attributes = self.attributes.as_ref().map(|new| {
-            let mut all = asset.attributes.as_object().cloned().unwrap_or_default();
-            all.extend(new.clone());
-            all
-        });
-        let tags = self.tags.as_ref().map(|new| {
-            let more = new.iter().filter(|tag| !asset.tags.contains(tag));
-            let mut all: Vec<_> = asset.tags.iter().chain(more).cloned().collect();
-            all.truncate(MAX_TAGS);
-            all.sort();
-            all
-        });
-        Self {
-            name: self.name.clone().filter(|_| named_by_key),
-            owner: self.owner.clone().filter(|_| asset.owner.is_none()),
-            environment: self.environment.filter(|_| asset.environment == Environment::Unknown),
-            tags,
-            attributes,
-            ..Self::default()
         }
     }
 }

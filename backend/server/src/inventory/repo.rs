@@ -282,7 +282,7 @@ pub(super) async fn relations(tx: &mut TenantTx, ids: &[AssetId], limit: i64) ->
                r.to_id as "to_id!", r.source as "source!", r.first_seen as "first_seen!", r.last_seen as "last_seen!"
            from unnest($1::uuid[]) as a(id), lateral (
                select * from (
-                   select distinct on (e.from_id, e.kind, e.to_id) e.* from asset_edge e
+                   select distinct on (e.from_id, e.kind, e.to_id) e.* from asset_edge() e
                    where e.id in (
                        select r.id from asset m join asset_relation r on r.from_id = m.id where m.id = a.id or m.merged_into = a.id
                        union all
@@ -315,7 +315,7 @@ pub(super) async fn relation(tx: &mut TenantTx, id: Uuid) -> Result<Option<Relat
         Relation,
         r#"select id as "id!", from_id as "from_id!", kind as "kind!: RelationKind", to_id as "to_id!", source as "source!",
                first_seen as "first_seen!", last_seen as "last_seen!"
-           from asset_edge where id = $1"#,
+           from asset_edge() where id = $1"#,
         id,
     )
     .fetch_optional(tx.conn())

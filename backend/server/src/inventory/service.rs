@@ -2,7 +2,8 @@
 
 use super::{
     Asset, Change, Filter, Key, Manner, Named, NewAsset, NewRelation, Patch, Relation, Sort, Upserted,
-    domain::{MAX_UPSERT, changes, summary},
+    domain::{MAX_UPSERT, Source, changes, summary},
+    provenance::{self, Said, Saying},
     repo,
 };
 use crate::{
@@ -125,7 +126,7 @@ pub async fn upsert(db: &Db, ctx: &Ctx, assets: Vec<NewAsset>, relations: &[NewR
         checked.push(asset);
     }
     let mut tx = db.begin(ctx, Permission::AssetWrite).await?;
-    let mut outcome = upsert_in_tx(&mut tx, &checked, Manner::Declared).await?;
+    let mut outcome = upsert_in_tx(&mut tx, &checked, &Manner::Declared).await?;
     // Two keys may mean one asset.
     let mut meant = BTreeSet::new();
     if let Some(i) =
@@ -173,7 +174,7 @@ pub async fn upsert(db: &Db, ctx: &Ctx, assets: Vec<NewAsset>, relations: &[NewR
 ///
 /// # Errors
 /// When the database fails.
-pub async fn upsert_in_tx(tx: &mut TenantTx, assets: &[NewAsset], manner: Manner) -> Result<Upserted> {
+pub async fn upsert_in_tx(tx: &mut TenantTx, assets: &[NewAsset], manner: &Manner) -> Result<Upserted> {
     if assets.is_empty() {
         return Ok(Upserted::default());
     }
@@ -192,41 +193,69 @@ pub async fn upsert_in_tx(tx: &mut TenantTx, assets: &[NewAsset], manner: Manner
             id: tx.ctx().new_id(),
             summary: match manner {
                 Manner::Declared => "Declared",
-                Manner::Discovered => "Discovered",
+                Manner::Discovered { .. } => "Discovered",
             }
             .to_owned(),
             changes: json!({}),
         })
         .collect();
     let mut dirty: Vec<AssetId> = created.iter().copied().collect();
-    let mut updated = 0;
+    let mut sayings: BTreeMap<(AssetId, String), Saying> = BTreeMap::new();
+    let mut say = |id: Named, said: Said, before: Option<&Asset>| {
+        sayings.extend(said.into_iter().map(|(attribute, value)| {
+            let anew = before.is_some_and(|before| provenance::get(before, &attribute) != value);
+            ((id.said, attribute.clone()), Saying { said: id.said, asset: id.asset, attribute, value, anew })
+        }));
+    };
+    for (asset, new) in &new {
+        let said = match manner {
+            Manner::Declared => provenance::declared(&new.patch, asset),
+            Manner::Discovered { .. } => provenance::mentioned(new),
+        };
+        say(Named { said: asset.id, asset: asset.id }, said, None);
+    }
+    // As they were and as they will be: several keys may mean one asset.
+    let mut there: BTreeMap<AssetId, (Asset, Asset)> = BTreeMap::new();
     if !known.is_empty() {
-        let patches: HashMap<&AssetRef, &Patch> = known.iter().map(|(_, new)| (&new.asset, &new.patch)).collect();
-        let keys: Vec<AssetRef> = known.iter().map(|(_, new)| new.asset.clone()).collect();
-        // As they were and as they will be: several keys may mean one asset.
-        let mut there: BTreeMap<AssetId, (Asset, Asset)> = BTreeMap::new();
+        let named: HashMap<&AssetRef, &NewAsset> = known.iter().map(|(_, new)| (&new.asset, *new)).collect();
+        let keys: Vec<AssetRef> = named.keys().map(|key| (*key).clone()).collect();
         for repo::Known { key, said, asset } in repo::lock_by_keys(tx, &keys).await? {
-            ids.insert(key.clone(), Named { said, asset: asset.id });
+            let id = Named { said, asset: asset.id };
+            ids.insert(key.clone(), id);
             let (_, after) = there.entry(asset.id).or_insert_with(|| (asset.clone(), asset));
-            let Some(patch) = patches.get(&key) else { continue };
-            *after = match manner {
-                Manner::Declared => patch.apply(after),
-                Manner::Discovered => patch.beside(after).apply(after),
-            };
-        }
-        let mut rows = Vec::new();
-        for (id, (before, after)) in &there {
-            let changes = changes(before, after);
-            if !changes.is_empty() {
-                history.push(change(tx.ctx(), *id, &changes));
-                dirty.extend(scoring_differs(before, after).then_some(*id));
-                rows.push(row(after));
+            let Some(new) = named.get(&key) else { continue };
+            match manner {
+                Manner::Declared => {
+                    say(id, provenance::declared(&new.patch, after), Some(after));
+                    *after = new.patch.apply(after);
+                }
+                Manner::Discovered { .. } => say(id, provenance::mentioned(new), None),
             }
         }
-        if !rows.is_empty() {
-            repo::update(tx, &rows).await?;
+    }
+    let sayings: Vec<Saying> = sayings.into_values().collect();
+    for place in provenance::note(tx, &source(tx.ctx(), manner), &sayings).await? {
+        // What is declared stands in the rows already, and so does what a new asset was made from.
+        if let (Manner::Discovered { .. }, Some(saying)) = (manner, sayings.get(place))
+            && let Some((_, after)) = there.get_mut(&saying.asset)
+        {
+            provenance::set(after, &saying.attribute, saying.value.as_ref());
         }
-        updated = rows.iter().filter(|row| !created.contains(&row.asset.id)).count();
+    }
+    let mut rows = Vec::new();
+    for (id, (before, after)) in &there {
+        let changes = changes(before, after);
+        if !changes.is_empty() {
+            history.push(change(tx.ctx(), *id, &changes));
+            dirty.extend(scoring_differs(before, after).then_some(*id));
+            rows.push(row(after));
+        }
+    }
+    if !rows.is_empty() {
+        repo::update(tx, &rows).await?;
+    }
+    let updated = rows.iter().filter(|row| !created.contains(&row.asset.id)).count();
+    if !there.is_empty() {
         repo::seen(tx, &there.keys().copied().collect::<Vec<_>>(), now).await?;
     }
     repo::insert_changes(tx, &history).await?;
@@ -271,6 +300,13 @@ pub async fn update(db: &Db, ctx: &Ctx, id: AssetId, patch: Patch) -> Result<Ass
         return Ok(asset);
     }
     repo::update(&mut tx, &[row(&new)]).await?;
+    // What the form repeats is not said by who sent it.
+    let saying = |(attribute, value): (String, Option<Value>)| {
+        let anew = provenance::get(&asset, &attribute) != value;
+        anew.then_some(Saying { said: id, asset: id, attribute, value, anew })
+    };
+    let sayings: Vec<Saying> = provenance::declared(&patch, &asset).into_iter().filter_map(saying).collect();
+    provenance::note(&mut tx, &source(ctx, &Manner::Declared), &sayings).await?;
     let line = change(ctx, id, &changes);
     repo::insert_changes(&mut tx, &[line]).await?;
     let dirty: &[AssetId] = if scoring_differs(&asset, &new) { &[id] } else { &[] };
@@ -286,7 +322,7 @@ pub async fn update(db: &Db, ctx: &Ctx, id: AssetId, patch: Patch) -> Result<Ass
     Ok(new)
 }
 
-fn create(new: &NewAsset, ctx: &Ctx, manner: Manner) -> Asset {
+fn create(new: &NewAsset, ctx: &Ctx, manner: &Manner) -> Asset {
     let now = ctx.now();
     let blank = Asset {
         id: ctx.new_id().into(),
@@ -300,7 +336,7 @@ fn create(new: &NewAsset, ctx: &Ctx, manner: Manner) -> Asset {
         // What a person or program declares is approved; what is only seen is discovered.
         lifecycle: match manner {
             Manner::Declared => Lifecycle::Approved,
-            Manner::Discovered => Lifecycle::Discovered,
+            Manner::Discovered { .. } => Lifecycle::Discovered,
         },
         tags: Vec::new(),
         attributes: json!({}),
@@ -317,6 +353,28 @@ fn row(asset: &Asset) -> repo::Row<'_> {
 
 fn change(ctx: &Ctx, asset_id: AssetId, changes: &serde_json::Map<String, Value>) -> repo::NewChange {
     repo::NewChange { asset_id, id: ctx.new_id(), summary: summary(changes), changes: Value::Object(changes.clone()) }
+}
+
+fn source(ctx: &Ctx, manner: &Manner) -> Source {
+    match manner.clone() {
+        Manner::Declared => {
+            let name = ctx.actor.label().to_owned();
+            Source { kind: ctx.actor.kind(), name, version: String::new(), report: None }
+        }
+        Manner::Discovered { tool, version, report } => Source { kind: "TOOL", name: tool, version, report },
+    }
+}
+
+/// Writes assets of which other statements count now than before, with history; see [`provenance::weigh`].
+pub(super) async fn settle(tx: &mut TenantTx, asset: &Asset, about: &[AssetId]) -> Result<Asset> {
+    let after = provenance::weigh(tx, asset, about).await?;
+    let changes = changes(asset, &after);
+    if !changes.is_empty() {
+        repo::update(tx, &[row(&after)]).await?;
+        let line = change(tx.ctx(), asset.id, &changes);
+        repo::insert_changes(tx, &[line]).await?;
+    }
+    Ok(after)
 }
 
 /// Whether scoring has to look at the asset anew: its factor, its weight in the organization or which checks apply.

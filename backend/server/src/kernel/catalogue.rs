@@ -159,6 +159,19 @@ async fn foreign_keys_between_tenant_tables_carry_the_tenant(pool: PgPool) {
     }
 }
 
+/// What runs with its owner's rights sees all tenants: views (PostgreSQL 14 has no others) and functions that say so.
+#[sqlx::test(migrator = "crate::kernel::db::MIGRATOR")]
+async fn nothing_runs_with_its_owners_rights(pool: PgPool) {
+    let found: Vec<String> = sqlx::query_scalar(
+        "select relname::text from pg_class where relnamespace = 'public'::regnamespace and relkind in ('v', 'm')
+         union all select proname::text from pg_proc where pronamespace = 'public'::regnamespace and prosecdef",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    assert_eq!(found, [""; 0], "make it a function without security definer");
+}
+
 /// Opens a transaction as stance_app, with a tenant or without.
 async fn as_app(pool: &PgPool, tenant: Option<uuid::Uuid>) -> sqlx::Transaction<'static, sqlx::Postgres> {
     let mut tx = pool.begin_with("begin").await.unwrap();

@@ -96,10 +96,10 @@ pub async fn facts(tx: &mut TenantTx, assets: Option<&[Uuid]>) -> Result<Vec<Fac
                from assessment s join asset n on n.tenant_id = s.tenant_id and n.id = s.asset_id
                where s.tenant_id = $1 and ($2::uuid[] is null or coalesce(n.merged_into, n.id) = any($2)) group by 1
            ), origin as (
-               select distinct from_id as id from asset_edge where tenant_id = $1 and kind in ('TRAINED_ON', 'DERIVED_FROM')
+               select distinct from_id as id from asset_edge() where tenant_id = $1 and kind in ('TRAINED_ON', 'DERIVED_FROM')
            ), tooled as (
-               select from_id as id from asset_edge where tenant_id = $1 and kind = 'MAY_CALL'
-               union select to_id from asset_edge where tenant_id = $1 and kind = 'PROVIDED_BY'
+               select from_id as id from asset_edge() where tenant_id = $1 and kind = 'MAY_CALL'
+               union select to_id from asset_edge() where tenant_id = $1 and kind = 'PROVIDED_BY'
            )
            select a.id, a.kind, a.criticality, a.lifecycle = 'RETIRED' as "retired!", a.owner is not null as "owner!",
                (a.attributes ?| array['source', 'provenance', 'license'] or o.id is not null) as "provenance!",
@@ -134,7 +134,7 @@ pub async fn facts(tx: &mut TenantTx, assets: Option<&[Uuid]>) -> Result<Vec<Fac
 
 pub async fn edges(tx: &mut TenantTx) -> Result<Vec<(Uuid, RelationKind, Uuid)>> {
     let rows = sqlx::query!(
-        r#"select distinct from_id as "from_id!", kind as "kind!", to_id as "to_id!" from asset_edge where tenant_id = $1"#,
+        r#"select distinct from_id as "from_id!", kind as "kind!", to_id as "to_id!" from asset_edge() where tenant_id = $1"#,
         tx.ctx().tenant.0
     )
     .fetch_all(tx.conn())

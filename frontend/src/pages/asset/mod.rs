@@ -1,6 +1,8 @@
-//! One asset: where its risk comes from, what is known of it, what it depends on.
+//! One asset: where its risk comes from, what is known of it and who said so, what it depends on.
 
+mod aliases;
 mod edit;
+mod known;
 mod relations;
 
 use leptos::prelude::*;
@@ -53,7 +55,7 @@ fn page(asset: &Asset) -> AnyView {
             <div class="grid"><div class="c7">{waterfall(asset)}</div><div class="c5 stack">{checks(asset)}{layers(asset, &findings)}</div></div>
             {open_findings(asset, &findings)}
             {relations::relations(asset)}
-            <div class="grid"><div class="c7">{attributes(asset)}</div><div class="c5 stack">{trend(asset)}{history(asset)}</div></div>
+            <div class="grid"><div class="c7">{known::attributes(asset)}</div><div class="c5 stack">{aliases::aliases(asset)}{trend(asset)}{history(asset)}</div></div>
         </div>
     }
     .into_any()
@@ -209,26 +211,6 @@ fn open_findings(asset: &Asset, href: &str) -> AnyView {
     };
     let all = view! { <a href=href.to_owned()>{format!("All {}", format::count(total))}</a> };
     c::section("h-findings", "Open findings", "worst first", all.into_any(), content)
-}
-
-fn attributes(asset: &Asset) -> AnyView {
-    let mut rows: Vec<(String, String)> = vec![("External key".into(), asset.external_key.clone())];
-    if let Some(map) = asset.attributes.as_object() {
-        rows.extend(
-            map.iter()
-                .map(|(key, value)| (key.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))),
-        );
-    }
-    let rows = rows.into_iter().map(|(key, value)| view! { <tr><th scope="row" class="muted">{c::cut(&key)}</th><td title=c::clean(&value)>{c::text(&value)}</td></tr> }).collect_view();
-    let tags = (!asset.tags.is_empty()).then(|| {
-        let tags = asset.tags.iter().map(|tag| view! { <a class="tag" href=Params::default().with("tag", tag).on("/inventory")>{c::text(tag)}</a> }).collect_view();
-        view! { <tr><th scope="row" class="muted">"Tags"</th><td><span class="chips-row">{tags}</span></td></tr> }
-    });
-    let content = view! {
-        <div class="tbl"><table><caption class="vh">"Attributes"</caption><colgroup><col class="w" style="--w:160px"/><col/></colgroup><tbody>{rows}{tags}
-            <tr><th scope="row" class="muted">"First seen"</th><td>{c::day(&asset.first_seen)}</td></tr></tbody></table></div>
-    };
-    c::section("h-attributes", "Attributes", none(), none(), content.into_any())
 }
 
 fn trend(asset: &Asset) -> AnyView {

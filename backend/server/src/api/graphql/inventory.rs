@@ -4,7 +4,7 @@ use super::{
     GraphqlContext as _,
     connection::Connection,
     findings::{self, Finding, FindingFilter, FindingSort, SeverityCounts},
-    loaders::{AliasesOf, AlikeOf, HistoryOf, OpenFindingsOf, RelationsOf},
+    loaders::{AliasesOf, AlikeOf, HistoryOf, OpenFindingsOf, ProvenanceOf, RelationsOf},
     node,
     posture::{self, AssetRisk},
 };
@@ -128,6 +128,13 @@ impl Asset {
         Ok(aliases.into_iter().map(AssetAlias::from).collect())
     }
 
+    /// Who said what of it: one entry for each attribute of which anybody said anything, in the order of the attributes.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn provenance(&self, ctx: &Context<'_>) -> Result<Vec<AssetProvenance>> {
+        let provenance = ctx.loaders()?.load_one(ProvenanceOf(self.0.id)).await?.unwrap_or_default();
+        Ok(provenance.into_iter().map(AssetProvenance::from).collect())
+    }
+
     /// Assets that may be the same: of the same kind and name, whatever case, punctuation and path are. At most 8, the riskiest
     /// first. Compares with the whole inventory, so not for long lists.
     #[graphql(complexity = "50 + 8 * child_complexity")]
@@ -208,6 +215,73 @@ impl From<inventory::Alias> for AssetAlias {
     fn from(alias: inventory::Alias) -> Self {
         let inventory::Alias { id, external_key, name, at, by } = alias;
         Self { id: node::id(id), external_key, name, at, by }
+    }
+}
+
+/// Who says something of an asset.
+#[derive(Enum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SourceKind {
+    User,
+    Token,
+    /// Stance itself.
+    System,
+    /// A tool whose report mentions the asset.
+    Tool,
+}
+
+/// What a source says of an attribute.
+#[derive(SimpleObject)]
+pub struct AssetStatement {
+    /// Null: that there is none.
+    value: Option<Json<Value>>,
+    source_kind: SourceKind,
+    /// The name of a tool or token, the address of a person.
+    source: String,
+    /// Of the tool; empty when it did not say.
+    version: String,
+    /// In which the tool said so first.
+    report_id: Option<ID>,
+    /// The key under which it was said, when that is an alias of the asset.
+    alias: Option<String>,
+    /// Since when the source says so.
+    at: DateTime<Utc>,
+}
+
+/// Who said an attribute of an asset. What people and tokens declare counts before what tools say, and of each the newest.
+#[derive(SimpleObject)]
+pub struct AssetProvenance {
+    /// `name`, `owner`, `environment`, `exposure`, `criticality` or `lifecycle`; `tag:` and the tag; `attribute:` and its key.
+    attribute: String,
+    in_force: AssetStatement,
+    also_said: Vec<AssetStatement>,
+}
+
+impl From<inventory::Statement> for AssetStatement {
+    fn from(statement: inventory::Statement) -> Self {
+        Self {
+            value: statement.value.map(Json),
+            source_kind: match statement.source_kind.as_str() {
+                "USER" => SourceKind::User,
+                "TOKEN" => SourceKind::Token,
+                "SYSTEM" => SourceKind::System,
+                _ => SourceKind::Tool,
+            },
+            source: statement.source,
+            version: statement.version,
+            report_id: statement.report.map(node::id),
+            alias: statement.alias,
+            at: statement.at,
+        }
+    }
+}
+
+impl From<inventory::Provenance> for AssetProvenance {
+    fn from(provenance: inventory::Provenance) -> Self {
+        Self {
+            attribute: provenance.attribute,
+            in_force: provenance.in_force.into(),
+            also_said: provenance.also_said.into_iter().map(AssetStatement::from).collect(),
+        }
     }
 }
 

@@ -76,6 +76,21 @@ impl Loader<AliasesOf> for Batch {
     }
 }
 
+/// Who said what of an asset.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProvenanceOf(pub AssetId);
+
+impl Loader<ProvenanceOf> for Batch {
+    type Value = Vec<inventory::Provenance>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[ProvenanceOf]) -> Result<HashMap<ProvenanceOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = inventory::provenance::of(&self.db, &self.asker, &ids).await?;
+        Ok(found.into_iter().map(|(id, provenance)| (ProvenanceOf(id), provenance)).collect())
+    }
+}
+
 /// What may be the same as an asset.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AlikeOf(pub AssetId);

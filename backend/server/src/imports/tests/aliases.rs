@@ -251,7 +251,7 @@ async fn an_import_and_a_merge_at_once_end_as_one_after_the_other(pool: PgPool) 
         asset: AssetRef { kind: AssetKind::Agent, key: "b".into() },
         patch: inventory::Patch::default(),
     };
-    inventory::service::upsert_in_tx(&mut writing, &[named], inventory::Manner::Discovered).await.unwrap();
+    inventory::service::upsert_in_tx(&mut writing, &[named], &inventory::Manner::Declared).await.unwrap();
     let others = [b];
     let mut merge = Box::pin(merge_assets(&bench.db, &bench.ctx, a, &others));
     assert!(tokio::time::timeout(Duration::from_millis(300), &mut merge).await.is_err(), "it waits");
@@ -311,7 +311,16 @@ async fn every_table_that_refers_to_what_is_merged_is_thought_of(pool: PgPool) {
     };
     let (findings, assets) = (referring("finding").await, referring("asset").await);
     assert_eq!(findings, ["decision", "finding_event", "occurrence"], "see findings/aliases_repo.rs");
-    let known =
-        ["assessment", "asset", "asset_change", "asset_relation", "asset_risk", "finding", "scan", "score_dirty"];
+    let known = [
+        "assessment",
+        "asset",
+        "asset_change",
+        "asset_relation",
+        "asset_risk",
+        "asset_statement",
+        "finding",
+        "scan",
+        "score_dirty",
+    ];
     assert_eq!(assets, known, "see inventory/aliases.rs");
 }
