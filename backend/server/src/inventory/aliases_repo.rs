@@ -50,15 +50,12 @@ pub(super) async fn of(tx: &mut TenantTx, ids: &[AssetId]) -> Result<Vec<(AssetI
 pub(super) async fn alike(tx: &mut TenantTx, ids: &[AssetId], limit: i64) -> Result<Vec<(AssetId, AssetId)>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
-        r#"with named as materialized (
-               select id, kind, risk, lower(regexp_replace(regexp_replace(rtrim(name, '/'), '^.*[/:]|\.git$', '', 'g'), '[^[:alnum:]]+', '', 'g')) as name
-               from asset where merged_into is null and kind <> 'TOOL'
-           ), pair as (
-               select a.id as asset, b.id as other, row_number() over (partition by a.id order by b.risk desc nulls last, b.id) as place
-               from named a join named b on b.kind = a.kind and b.name = a.name and b.id <> a.id
-               where a.id = any($1) and length(a.name) > 2
-           )
-           select asset as "asset: AssetId", other as "other: AssetId" from pair where place <= $2 order by asset, place"#,
+        r#"select a.id as "asset: AssetId", b.id as "other: AssetId"
+           from asset a, lateral (
+               select id, risk from asset where kind = a.kind and plain_name = a.plain_name and id <> a.id and merged_into is null
+               order by risk desc nulls last, id limit $2) b
+           where a.id = any($1) and a.merged_into is null and a.kind <> 'TOOL' and length(a.plain_name) > 2
+           order by a.id, b.risk desc nulls last, b.id"#,
         &ids,
         limit,
     )

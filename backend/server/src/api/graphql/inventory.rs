@@ -136,8 +136,8 @@ impl Asset {
     }
 
     /// Assets that may be the same: of the same kind and name, whatever case, punctuation and path are. At most 8, the riskiest
-    /// first. Compares with the whole inventory, so not for long lists.
-    #[graphql(complexity = "50 + 8 * child_complexity")]
+    /// first.
+    #[graphql(complexity = "8 * child_complexity")]
     async fn alike(&self, ctx: &Context<'_>) -> Result<Vec<Asset>> {
         let ids = ctx.loaders()?.load_one(AlikeOf(self.0.id)).await?.unwrap_or_default();
         let mut found = ctx.loaders()?.load_many(ids.iter().copied()).await?;

@@ -19,6 +19,15 @@ impl Bench {
 
     /// Rule, status, how many scans report it, and on which asset each finding is, in the order of rules and keys.
     async fn table(&self) -> Vec<String> {
+        let miscounted: i64 = sqlx::query_scalar(
+            "select count(*) from (
+                 select asset_id, status, severity, sum(count) as n from asset_finding_count group by 1, 2, 3 having sum(count) <> 0
+                 except select asset_id, status, severity, count(*) from finding group by 1, 2, 3) wrong",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .unwrap();
+        assert_eq!(miscounted, 0, "what is counted of an asset goes with its findings");
         sqlx::query_scalar(
             "select concat_ws(' ', f.rule, f.status, (select count(*) from occurrence o where o.finding_id = f.id and o.absent_since is null),
                  a.external_key)
