@@ -130,7 +130,11 @@ impl<'a> Report<'a> {
         Ok(self.sink.record(Record::Relation(relation))?)
     }
 
-    pub(crate) fn finding(&mut self, finding: FindingRecord) -> Result<(), ImportError> {
+    /// Gives a finding. One whose words are nothing but white space and control characters is called by its rule.
+    pub(crate) fn finding(&mut self, mut finding: FindingRecord) -> Result<(), ImportError> {
+        if finding.title.is_empty() {
+            finding.title = text::one_line(&finding.rule, 300);
+        }
         self.findings += 1;
         Ok(self.sink.record(Record::Finding(Box::new(finding)))?)
     }

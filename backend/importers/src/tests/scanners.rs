@@ -357,3 +357,11 @@ fn generic_findings_keep_what_their_fields_say() {
         }
     }
 }
+
+#[test]
+fn a_finding_without_words_is_called_by_its_rule() {
+    let report = r#"{"SchemaVersion":2,"ArtifactName":"x","Results":[{"Target":"t","Class":"config","Misconfigurations":[
+        {"ID":"\u0001","Title":"\u0002","Severity":"LOW","Status":"FAIL"}]}]}"#;
+    let (_, records) = read(format("trivy"), report.as_bytes()).unwrap();
+    assert_eq!((findings(&records)[0].title.as_str(), findings(&records)[0].rule.as_str()), ("(no rule)", "(no rule)"));
+}
