@@ -1,0 +1,5 @@
+//! The detection engine.
+
+pub mod lexicon;
+pub mod model;
+pub mod text;

@@ -1,0 +1,209 @@
+//! Text written as numbers: Base64, Base32, hex, binary, decimal codes, Morse.
+
+use super::{Decodings, Disguise, Glyph, escapes, spread};
+
+/// Base64 shorter than this decodes to something readable by chance.
+const MIN_BASE64: usize = 16;
+const MIN_HEX: usize = 16;
+/// Character codes in a row that make a text.
+const MIN_CODES: usize = 6;
+
+/// Replaces runs of letters and digits that are Base64 (also URL-safe), Base32 or hex and decode to readable text.
+pub(super) fn tokens(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<Glyph>> {
+    let mut out: Option<Vec<Glyph>> = None;
+    let mut at = 0;
+    while at < glyphs.len() {
+        let length = glyphs[at..].iter().take_while(|g| is_base64(g.char)).count();
+        let run = &glyphs[at..at + length];
+        match (length >= MIN_BASE64.min(MIN_HEX)).then(|| token(run)).flatten() {
+            Some((disguise, decoded)) => {
+                let out = out.get_or_insert_with(|| glyphs[..at].to_vec());
+                decodings.add(disguise, run, decoded.iter().copied());
+                spread(&decoded, run, out);
+                at += length;
+            }
+            None => {
+                let next = (at + length + 1).min(glyphs.len());
+                if let Some(out) = &mut out {
+                    out.extend_from_slice(&glyphs[at..next]);
+                }
+                at = next;
+            }
+        }
+    }
+    out
+}
+
+fn is_base64(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '+' | '/' | '=' | '-' | '_')
+}
+
+fn token(run: &[Glyph]) -> Option<(Disguise, Vec<char>)> {
+    let token: Vec<u8> = run.iter().filter_map(|g| u8::try_from(g.char).ok()).collect();
+    let hex_digits = token.strip_prefix(b"0x").unwrap_or(&token);
+    if hex_digits.len() >= MIN_HEX && hex_digits.iter().all(u8::is_ascii_hexdigit) {
+        return hex::decode(hex_digits).ok().and_then(|bytes| prose(&bytes)).map(|chars| (Disguise::Hex, chars));
+    }
+    let trimmed = token.trim_ascii_end();
+    let body = &trimmed[..trimmed.iter().rposition(|&b| b != b'=').map_or(0, |at| at + 1)];
+    if body.len() >= MIN_BASE64 && body.iter().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(b)) {
+        let bits = body.iter().map(|&b| u32::from(if b.is_ascii_uppercase() { b - b'A' } else { b - b'2' + 26 }));
+        if let Some(chars) = prose(&pack(bits, 5)) {
+            return Some((Disguise::Base32, chars));
+        }
+    }
+    if body.len() < MIN_BASE64 || body.len() % 4 == 1 || body.contains(&b'=') {
+        return None;
+    }
+    // A word of one case is a word, and a path has slashes.
+    let upper = body.iter().filter(|b| b.is_ascii_uppercase()).count();
+    let lower = body.iter().filter(|b| b.is_ascii_lowercase()).count();
+    if upper == 0 || lower == 0 {
+        return None;
+    }
+    let bits = body.iter().map(|&b| {
+        u32::from(match b {
+            b'A'..=b'Z' => b - b'A',
+            b'a'..=b'z' => b - b'a' + 26,
+            b'0'..=b'9' => b - b'0' + 52,
+            b'+' | b'-' => 62,
+            _ => 63,
+        })
+    });
+    prose(&pack(bits, 6)).map(|chars| (Disguise::Base64, chars))
+}
+
+/// Groups of `width` bits as bytes; what is left over is padding.
+fn pack(groups: impl Iterator<Item = u32>, width: u32) -> Vec<u8> {
+    let (mut bits, mut have, mut bytes) = (0_u32, 0, Vec::new());
+    for group in groups {
+        bits = (bits << width) | group;
+        have += width;
+        if have >= 8 {
+            have -= 8;
+            bytes.push(u8::try_from((bits >> have) & 0xff).unwrap_or_default());
+            bits &= (1 << have) - 1;
+        }
+    }
+    bytes
+}
+
+/// Readable text in which letters outweigh the rest: what random bytes never are at this length.
+fn prose(bytes: &[u8]) -> Option<Vec<char>> {
+    let chars = escapes::text(bytes)?;
+    let letters = chars.iter().filter(|c| c.is_alphanumeric() || c.is_whitespace()).count();
+    (letters * 2 >= chars.len()).then_some(chars)
+}
+
+/// Replaces runs of binary, decimal or two-digit hex codes that spell a text.
+pub(super) fn numbers(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<Glyph>> {
+    if glyphs.iter().filter(|g| g.char.is_ascii_digit()).count() < 2 * MIN_CODES {
+        return None;
+    }
+    let mut out: Option<Vec<Glyph>> = None;
+    let (mut at, mut copied) = (0, 0);
+    while at < glyphs.len() {
+        let is_start = glyphs[at].char.is_ascii_hexdigit() && !(at > 0 && glyphs[at - 1].char.is_ascii_alphanumeric());
+        let Some((disguise, decoded, length)) = is_start.then(|| codes(&glyphs[at..])).flatten() else {
+            at += 1;
+            continue;
+        };
+        let out = out.get_or_insert_with(Vec::new);
+        out.extend_from_slice(&glyphs[copied..at]);
+        decodings.add(disguise, &glyphs[at..at + length], decoded.iter().copied());
+        spread(&decoded, &glyphs[at..at + length], out);
+        at += length;
+        copied = at;
+    }
+    let mut out = out?;
+    out.extend_from_slice(&glyphs[copied..]);
+    Some(out)
+}
+
+/// Codes of one width or base, set apart by the same few signs.
+fn codes(rest: &[Glyph]) -> Option<(Disguise, Vec<char>, usize)> {
+    let binary = rest.iter().take_while(|g| matches!(g.char, '0' | '1' | ' ' | ',')).count();
+    let bits: Vec<u32> = rest[..binary].iter().filter_map(|g| g.char.to_digit(2)).collect();
+    if bits.len() >= 8 * MIN_CODES && bits.len() % 8 == 0 {
+        let bytes: Vec<u8> = pack(bits.into_iter(), 1);
+        if let Some(chars) = prose(&bytes) {
+            let used = rest[..binary].iter().rposition(|g| g.char.is_ascii_digit())? + 1;
+            return Some((Disguise::Binary, chars, used));
+        }
+    }
+    [(10, 2..=3, Disguise::Decimal), (16, 2..=2, Disguise::Hex)].into_iter().find_map(|(base, width, disguise)| {
+        let (mut codes, mut used, mut at) = (Vec::new(), 0, 0);
+        loop {
+            let digits = rest[at..].iter().take(4).take_while(|g| g.char.is_ascii_alphanumeric()).count();
+            let number: String = rest[at..at + digits].iter().map(|g| g.char).collect();
+            let code = u32::from_str_radix(&number, base).ok().filter(|code| (9..256).contains(code));
+            let Some(code) = code.filter(|_| width.contains(&digits)) else { break };
+            codes.push(u8::try_from(code).ok()?);
+            used = at + digits;
+            at = used + rest[used..].iter().take(2).take_while(|g| matches!(g.char, ' ' | ',' | '-' | ':' | ';')).count();
+            if at == used {
+                break;
+            }
+        }
+        // Numbers in a table are rarely all letters.
+        let chars = (codes.len() >= MIN_CODES).then(|| escapes::text(&codes)).flatten()?;
+        let letters = chars.iter().filter(|c| c.is_ascii_alphabetic() || **c == ' ').count();
+        (letters * 10 >= chars.len() * 8).then_some((disguise, chars, used))
+    })
+}
+
+/// Replaces runs of Morse code.
+pub(super) fn morse(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<Glyph>> {
+    let is_morse = |c: char| matches!(c, '.' | '-' | ' ' | '/' | '|' | '·' | '−' | '–' | '_');
+    let mut out: Option<Vec<Glyph>> = None;
+    let (mut at, mut copied) = (0, 0);
+    while at < glyphs.len() {
+        let length = glyphs[at..].iter().take_while(|g| is_morse(g.char)).count();
+        if length >= 12
+            && let Some(decoded) = from_morse(&glyphs[at..at + length])
+        {
+            let out = out.get_or_insert_with(Vec::new);
+            out.extend_from_slice(&glyphs[copied..at]);
+            decodings.add(Disguise::Morse, &glyphs[at..at + length], decoded.iter().copied());
+            spread(&decoded, &glyphs[at..at + length], out);
+            copied = at + length;
+        }
+        at += length.max(1);
+    }
+    let mut out = out?;
+    out.extend_from_slice(&glyphs[copied..]);
+    Some(out)
+}
+
+fn from_morse(run: &[Glyph]) -> Option<Vec<char>> {
+    let text: String = run
+        .iter()
+        .map(|g| match g.char {
+            '·' => '.',
+            '−' | '–' | '_' => '-',
+            '|' => '/',
+            c => c,
+        })
+        .collect();
+    let mut decoded = vec![' '];
+    for (nth, word) in text.split(['/']).flat_map(|w| w.split("   ")).filter(|w| !w.trim().is_empty()).enumerate() {
+        if nth > 0 {
+            decoded.push(' ');
+        }
+        for sign in word.split_whitespace() {
+            decoded.push(MORSE.iter().find(|(code, _)| *code == sign)?.1);
+        }
+    }
+    decoded.push(' ');
+    (decoded.iter().filter(|c| c.is_alphabetic()).count() >= MIN_CODES).then_some(decoded)
+}
+
+/// ITU-R M.1677-1.
+const MORSE: [(&str, char); 41] = [
+    (".-", 'a'), ("-...", 'b'), ("-.-.", 'c'), ("-..", 'd'), (".", 'e'), ("..-.", 'f'), ("--.", 'g'), ("....", 'h'),
+    ("..", 'i'), (".---", 'j'), ("-.-", 'k'), (".-..", 'l'), ("--", 'm'), ("-.", 'n'), ("---", 'o'), (".--.", 'p'),
+    ("--.-", 'q'), (".-.", 'r'), ("...", 's'), ("-", 't'), ("..-", 'u'), ("...-", 'v'), (".--", 'w'), ("-..-", 'x'),
+    ("-.--", 'y'), ("--..", 'z'), ("-----", '0'), (".----", '1'), ("..---", '2'), ("...--", '3'), ("....-", '4'),
+    (".....", '5'), ("-....", '6'), ("--...", '7'), ("---..", '8'), ("----.", '9'), (".-.-.-", '.'), ("--..--", ','),
+    ("..--..", '?'), (".----.", '\''), ("-....-", '-'),
+];

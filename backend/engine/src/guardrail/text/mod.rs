@@ -1,0 +1,248 @@
+//! What a text says once its disguises are off.
+//!
+//! [`read`] gives the text in one canonical form: compatibility characters, invisible characters, look-alikes and accents are
+//! folded, and what is encoded is replaced in place by what it decodes to, layer under layer. Every character remembers which
+//! bytes of the original it came from, and every disguise that was taken off is reported as a [`Decoding`]: that somebody hid
+//! something is itself evidence.
+//!
+//! Rules and the model read the canonical text; secrets and personal data are looked for in the original, and in the canonical
+//! text where it differs.
+
+mod bytes;
+mod cipher;
+mod escapes;
+mod fold;
+mod spelling;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use serde::Serialize;
+use std::ops::Range;
+
+pub use words::{Kind, KnownWords, Word, words};
+
+/// Layers of encoding that are taken off. Attackers nest two or three; each costs a pass over the text.
+const MAX_DEPTH: usize = 4;
+/// Decodings reported for one text; the rest is decoded but not listed.
+const MAX_REPORTED: usize = 64;
+/// Characters of the decoded text that a report quotes.
+const EXCERPT: usize = 160;
+
+/// How something was hidden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Disguise {
+    /// Zero-width and other invisible characters inside words.
+    Invisible,
+    /// Unicode tag characters or variation selectors that spell a text.
+    Smuggled,
+    /// Letters of another script that look like Latin ones.
+    Homoglyph,
+    /// Mathematical, full-width, circled and other styled letters.
+    Styled,
+    HtmlEntity,
+    UrlEscape,
+    /// `\u0041`, `\x41`.
+    BackslashEscape,
+    /// `=41`, as in mail.
+    QuotedPrintable,
+    Base64,
+    Base32,
+    Hex,
+    /// Zeros and ones.
+    Binary,
+    /// Character codes as decimal numbers.
+    Decimal,
+    Morse,
+    /// Letters set apart: `i g n o r e`.
+    Spaced,
+    /// Digits and signs for letters.
+    Leet,
+    /// The alphabet shifted, ROT13 among them.
+    Caesar,
+    Atbash,
+    Reversed,
+}
+
+impl Disguise {
+    pub const ALL: [Self; 19] = [
+        Self::Invisible,
+        Self::Smuggled,
+        Self::Homoglyph,
+        Self::Styled,
+        Self::HtmlEntity,
+        Self::UrlEscape,
+        Self::BackslashEscape,
+        Self::QuotedPrintable,
+        Self::Base64,
+        Self::Base32,
+        Self::Hex,
+        Self::Binary,
+        Self::Decimal,
+        Self::Morse,
+        Self::Spaced,
+        Self::Leet,
+        Self::Caesar,
+        Self::Atbash,
+        Self::Reversed,
+    ];
+}
+
+/// A disguise that was taken off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Decoding {
+    pub disguise: Disguise,
+    /// Bytes of the original text.
+    pub span: Range<usize>,
+    /// 0 for what stood in the text itself, 1 for what was inside a decoding, and so on.
+    pub depth: usize,
+    /// The beginning of what it says.
+    pub excerpt: String,
+}
+
+/// A character and the bytes of the original that it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glyph {
+    pub char: char,
+    pub start: u32,
+    pub end: u32,
+}
+
+/// A text without its disguises.
+#[derive(Clone, Debug)]
+pub struct Canonical {
+    glyphs: Vec<Glyph>,
+    /// The glyphs as text, in the case in which they stand.
+    pub text: String,
+    /// The place in `text` at which each glyph begins; empty when that is its index (all ASCII).
+    starts: Vec<u32>,
+    pub decodings: Vec<Decoding>,
+}
+
+impl Canonical {
+    /// The characters, each with its place in the original.
+    #[must_use]
+    pub fn glyphs(&self) -> &[Glyph] {
+        &self.glyphs
+    }
+
+    /// Bytes of the original for bytes of the canonical text. Spans that are empty or out of range give an empty one.
+    #[must_use]
+    pub fn original(&self, span: Range<usize>) -> Range<usize> {
+        if span.start >= span.end {
+            return 0..0;
+        }
+        self.original_of(self.glyph_at(span.start)..self.glyph_at(span.end - 1) + 1)
+    }
+
+    /// Bytes of the original for a run of glyphs: the smallest range that holds all of them.
+    #[must_use]
+    pub fn original_of(&self, glyphs: Range<usize>) -> Range<usize> {
+        hull(self.glyphs.get(glyphs).unwrap_or_default())
+    }
+
+    /// Whether anything but case was changed.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        !self.decodings.is_empty()
+    }
+
+    fn glyph_at(&self, byte: usize) -> usize {
+        if self.starts.is_empty() {
+            return byte;
+        }
+        self.starts.partition_point(|&start| start as usize <= byte).saturating_sub(1)
+    }
+}
+
+/// Takes the disguises off. Linear in the text's length; decoding never makes it longer. `known` tells words from noise.
+///
+/// Texts over 4 GiB are cut: offsets are 32 bits wide.
+#[must_use]
+pub fn read(text: &str, known: &KnownWords) -> Canonical {
+    let mut decodings = Decodings::default();
+    let mut glyphs = fold::fold(text, &mut decodings);
+    for depth in 0..MAX_DEPTH {
+        decodings.depth = depth;
+        let before = decodings.count;
+        for step in [
+            escapes::html,
+            escapes::percent,
+            escapes::backslash,
+            escapes::quoted_printable,
+            bytes::tokens,
+            bytes::numbers,
+            bytes::morse,
+        ] {
+            if let Some(changed) = step(&glyphs, &mut decodings) {
+                glyphs = changed;
+            }
+        }
+        for step in [spelling::spaced, spelling::leet, cipher::letters] {
+            if let Some(changed) = step(&glyphs, known, &mut decodings) {
+                glyphs = changed;
+            }
+        }
+        if decodings.count == before {
+            break;
+        }
+        // What was decoded may hold invisible and styled characters of its own.
+        if !glyphs.iter().all(|g| g.char.is_ascii()) {
+            glyphs = fold::again(&glyphs, &mut decodings);
+        }
+    }
+    finish(glyphs, decodings.list)
+}
+
+fn finish(glyphs: Vec<Glyph>, decodings: Vec<Decoding>) -> Canonical {
+    let text: String = glyphs.iter().map(|g| g.char).collect();
+    let mut starts = Vec::new();
+    if text.len() != glyphs.len() {
+        starts.extend(text.char_indices().map(|(at, _)| index(at)));
+    }
+    Canonical { glyphs, text, starts, decodings }
+}
+
+/// An offset; texts are cut before they need more than 32 bits.
+fn index(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+fn hull(glyphs: &[Glyph]) -> Range<usize> {
+    let start = glyphs.iter().map(|g| g.start).min().unwrap_or(0);
+    let end = glyphs.iter().map(|g| g.end).max().unwrap_or(0);
+    start as usize..end as usize
+}
+
+/// The decodings found so far.
+#[derive(Default)]
+struct Decodings {
+    depth: usize,
+    /// All that were made, listed or not.
+    count: usize,
+    list: Vec<Decoding>,
+}
+
+impl Decodings {
+    fn add(&mut self, disguise: Disguise, from: &[Glyph], decoded: impl Iterator<Item = char>) {
+        self.count += 1;
+        if self.list.len() < MAX_REPORTED {
+            let excerpt = decoded.take(EXCERPT).collect();
+            self.list.push(Decoding { disguise, span: hull(from), depth: self.depth, excerpt });
+        }
+    }
+}
+
+/// Spreads decoded characters evenly over the glyphs that they came from.
+fn spread(decoded: &[char], from: &[Glyph], out: &mut Vec<Glyph>) {
+    let last = from.len().saturating_sub(1);
+    for (i, &char) in decoded.iter().enumerate() {
+        let at = |i: usize| (i * from.len() / decoded.len()).min(last);
+        let (Some(first), Some(end)) = (from.get(at(i)), from.get(at(i + 1).max(at(i) + 1).saturating_sub(1).min(last)))
+        else {
+            continue;
+        };
+        out.push(Glyph { char, start: first.start.min(end.start), end: first.end.max(end.end) });
+    }
+}

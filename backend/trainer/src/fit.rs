@@ -1,0 +1,109 @@
+//! Logistic regression over hashed features with the best window as the text's score: multiple-instance learning by AdaGrad.
+
+use crate::data::Example;
+use stance_engine::guardrail::model::{best_window, features::Grouped};
+
+/// How a half of the model is fitted.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub bits: u32,
+    pub epochs: usize,
+    pub rate: f32,
+    pub decay: f32,
+    /// Share of features that each step does not see.
+    pub dropout: f32,
+    pub seed: u64,
+}
+
+/// Weights in the making.
+pub struct Half {
+    pub bits: u32,
+    pub weights: Vec<f32>,
+    pub bias: f32,
+}
+
+impl Half {
+    /// The logit of a text: its best window's.
+    #[must_use]
+    pub fn score(&self, grouped: &Grouped) -> f32 {
+        let shift = 32 - self.bits;
+        self.bias + best_window(grouped, |hash| self.weights[(hash >> shift) as usize]).0
+    }
+}
+
+/// xorshift64*: small, and the same everywhere.
+pub struct Random(u64);
+
+impl Random {
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// Below `n`, which is not 0.
+    pub fn below(&mut self, n: usize) -> usize {
+        ((self.next() >> 32) as usize * n) >> 32
+    }
+
+    pub fn chance(&mut self, p: f32) -> bool {
+        ((self.next() >> 40) as f32) < p * (1u64 << 24) as f32
+    }
+
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i + 1));
+        }
+    }
+}
+
+/// Fits one half. `of` chooses the features, `weights` says how much each example counts.
+#[must_use]
+pub fn fit(examples: &[&Example], weights: &[f32], of: impl Fn(&Example) -> &Grouped, settings: Settings) -> Half {
+    let size = 1_usize << settings.bits;
+    let shift = 32 - settings.bits;
+    let mut half = Half { bits: settings.bits, weights: vec![0.0; size], bias: 0.0 };
+    let mut squares = vec![1e-6_f32; size];
+    let mut bias_square = 1e-6_f32;
+    let mut random = Random::new(settings.seed);
+    let mut order: Vec<usize> = (0..examples.len()).collect();
+    let mut kept = Vec::new();
+    for epoch in 0..settings.epochs {
+        random.shuffle(&mut order);
+        for &at in &order {
+            let grouped = of(examples[at]);
+            if grouped.is_empty() {
+                continue;
+            }
+            let window = match epoch {
+                0 => 0..grouped.len(),
+                _ => best_window(grouped, |hash| half.weights[(hash >> shift) as usize]).1,
+            };
+            kept.clear();
+            kept.extend(grouped.of(window).iter().map(|h| (h >> shift) as usize));
+            if settings.dropout > 0.0 {
+                kept.retain(|_| !random.chance(settings.dropout));
+            }
+            let norm = stance_engine::guardrail::model::norm(kept.len());
+            let sum: f32 = kept.iter().map(|&i| half.weights[i]).sum();
+            let logit = half.bias + sum * norm;
+            let target = if examples[at].attack { 1.0 } else { 0.0 };
+            let slope = (1.0 / (1.0 + (-logit).exp()) - target) * weights[at];
+            bias_square += slope * slope;
+            half.bias -= settings.rate * slope / bias_square.sqrt();
+            let step = slope * norm;
+            for &i in &kept {
+                let gradient = step + settings.decay * half.weights[i] * weights[at];
+                squares[i] += gradient * gradient;
+                half.weights[i] -= settings.rate * gradient / squares[i].sqrt();
+            }
+        }
+    }
+    half
+}
