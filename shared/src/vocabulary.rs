@@ -113,6 +113,29 @@ vocabulary! {
         Runtime = "RUNTIME", "Runtime";
     }
 
+    /// Where a text stands in a conversation with a model or its tools.
+    Channel {
+        UserInput = "USER_INPUT", "User input";
+        /// Trusted: nothing is looked for in it but secrets.
+        SystemPrompt = "SYSTEM_PROMPT", "System prompt";
+        ModelOutput = "MODEL_OUTPUT", "Model output";
+        ToolDescription = "TOOL_DESCRIPTION", "Tool description";
+        /// The arguments of a tool call.
+        ToolInput = "TOOL_INPUT", "Tool input";
+        ToolOutput = "TOOL_OUTPUT", "Tool output";
+        Document = "DOCUMENT", "Document";
+        Memory = "MEMORY", "Memory";
+    }
+
+    /// What is done about a text, mildest first.
+    Verdict {
+        Allow = "ALLOW", "Allow";
+        Flag = "FLAG", "Flag";
+        /// It passes without the marked parts.
+        Redact = "REDACT", "Redact";
+        Block = "BLOCK", "Block";
+    }
+
     /// Severity of a finding, worst first.
     Severity {
         Critical = "CRITICAL", "Critical";

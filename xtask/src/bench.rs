@@ -1,5 +1,5 @@
 //! What Stance does against a yardstick in the same run, on the release build. The benchmarks themselves stand in `tests/bench`,
-//! that of the importers in their crate.
+//! those of the importers and the detector in their crates.
 
 use anyhow::{Result, bail};
 use std::process::Command;
@@ -11,6 +11,8 @@ use crate::{dist, frontend, provision};
 pub enum Bench {
     /// A GraphQL page of 100 among 1,000,000 findings, the first and the 5,000th, against the same SQL.
     Api,
+    /// How well the guardrail tells attacks from the rest, on sources that it never saw too; how fast; personal data and secrets.
+    Detector,
     /// 100,000 SARIF findings from POST to merged, against `\copy` of the same rows.
     Import,
     /// MB/s, findings/s and memory of every importer, against `serde_json` passing over the same bytes.
@@ -23,7 +25,9 @@ pub fn run(bench: Bench, formats: &[String]) -> Result<()> {
     let name = match bench {
         Bench::Api => "api",
         Bench::Import => "import",
-        Bench::Importers => return importers(formats),
+        Bench::Importers => return in_crate("stance-importers", "importers", formats),
+        Bench::Detector if formats.is_empty() => return in_crate("stance-trainer", "detector", formats),
+        Bench::Detector => "detector",
         Bench::Web => "web",
     };
     if !formats.is_empty() {
@@ -43,11 +47,11 @@ pub fn run(bench: Bench, formats: &[String]) -> Result<()> {
     })
 }
 
-/// Needs neither database nor dashboard: Cargo's release profile is what is shipped.
-fn importers(formats: &[String]) -> Result<()> {
-    step("importers", || {
+/// A benchmark that needs neither database nor dashboard: Cargo's release profile is what is shipped.
+fn in_crate(package: &str, bench: &str, args: &[String]) -> Result<()> {
+    step(bench, || {
         let mut command = Command::new("cargo");
-        command.args(["bench", "--package", "stance-importers", "--bench", "importers", "--"]).args(formats);
+        command.args(["bench", "--package", package, "--bench", bench, "--"]).args(args);
         shell::run(command.current_dir(shell::root()))
     })
 }

@@ -10,6 +10,7 @@ mod regenerate;
 mod screenshots;
 mod shell;
 mod test;
+mod train_detector;
 mod up;
 
 use clap::Parser;
@@ -36,6 +37,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Take pictures of every page on the demo organization, into docs/screenshots.
     Screenshots,
+    /// Make the weights of the guardrail's model anew.
+    TrainDetector,
     /// Make every generated file anew: .sqlx, schema.graphql, openapi.json, authorization.txt.
     Regenerate {
         /// Only .sqlx, which the server needs in order to compile.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Screenshots => screenshots::run(),
         Task::Dist => dist::run(),
+        Task::TrainDetector => train_detector::run(),
         Task::Bench { bench, formats } => bench::run(bench, &formats),
         Task::Regenerate { sqlx } => regenerate::run(sqlx),
     };

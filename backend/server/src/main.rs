@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use stance::{
     api, app, audit,
-    cli::{gate, import},
+    cli::{detect, gate, import},
     demo,
     identity::entry::{self, NewOrganization},
     kernel::{
@@ -40,6 +40,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Fail when an asset is riskier than agreed, or has open findings that are too severe: for CI pipelines.
     Gate(gate::GateArgs),
+    /// Look for attacks, secrets and personal data in texts, without a server.
+    Detect(detect::DetectArgs),
     /// What only the operator may do.
     #[command(subcommand)]
     Admin(Admin),
@@ -140,6 +142,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             result?;
         }
         Command::Import(args) => return Ok(import::run(args).await),
+        Command::Detect(args) => return Ok(detect::run(&args)),
         Command::Gate(args) => return Ok(gate::run(args).await),
         Command::Admin(Admin::Bootstrap { database, organization, email, name, json, .. }) => {
             let mut password = String::new();

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use stance_engine::guardrail::{
     lexicon::Lexicon,
     model::features::{Features, features},
+        rules::Rules,
     text::KnownWords,
 };
 use std::{
@@ -61,6 +62,8 @@ pub fn read(path: &Path) -> Result<Vec<Row>> {
 /// A row as the model sees it.
 pub struct Example {
     pub features: Features,
+    /// Rules that hold, as indices.
+    pub rules: Vec<usize>,
     pub attack: bool,
     pub source: String,
     pub kind: String,
@@ -69,10 +72,12 @@ pub struct Example {
 
 /// The features of rows.
 #[must_use]
-pub fn examples(rows: &[Row], lexicon: &Lexicon, known: &KnownWords) -> Vec<Example> {
+pub fn examples(rows: &[Row], lexicon: &Lexicon, rules: &Rules, known: &KnownWords) -> Vec<Example> {
     rows.iter()
-        .map(|row| Example {
-            features: features(&lexicon.read(&row.text, known)),
+        .map(|row| (row, lexicon.read(&row.text, known)))
+        .map(|(row, reading)| Example {
+            features: features(&reading),
+            rules: rules.find(&reading).iter().map(|hit| hit.rule).collect(),
             attack: row.is_attack(),
             source: row.source.clone(),
             kind: row.kind.clone(),
@@ -83,7 +88,7 @@ pub fn examples(rows: &[Row], lexicon: &Lexicon, known: &KnownWords) -> Vec<Exam
 
 /// Words of letters only that at least three rows hold; rows that hide their text do not count.
 #[must_use]
-pub fn known_words(rows: &[Row], lexicon_words: &[String]) -> KnownWords {
+pub fn known_words(rows: &[Row]) -> KnownWords {
     use stance_engine::guardrail::text::{Kind, read, words};
     let mut counts: std::collections::HashMap<String, u32> = std::collections::HashMap::new();
     for row in rows.iter().filter(|row| !row.source.starts_with("encoded") && row.kind != "encoding") {
@@ -101,5 +106,5 @@ pub fn known_words(rows: &[Row], lexicon_words: &[String]) -> KnownWords {
         }
     }
     let frequent = counts.iter().filter(|(_, count)| **count >= 3).map(|(word, _)| word.as_str());
-    KnownWords::of(frequent.chain(lexicon_words.iter().map(String::as_str)).chain(["a", "i"]))
+    KnownWords::of(frequent.chain(["a", "i"]))
 }

@@ -13,6 +13,18 @@ pub fn any(text: &str, random: &mut Random) -> String {
     }
 }
 
+/// Hides a text in a way that harmless texts use as well: nobody writes invisible letters or those of another alphabet by chance.
+#[must_use]
+pub fn ordinary(text: &str, random: &mut Random) -> String {
+    let way = loop {
+        let way = random.below(COUNT);
+        if !(15..=18).contains(&way) {
+            break way;
+        }
+    };
+    one(way, text, random)
+}
+
 /// How many ways there are.
 pub const COUNT: usize = 21;
 

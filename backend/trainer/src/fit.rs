@@ -1,7 +1,7 @@
-//! Logistic regression over hashed features with the best window as the text's score: multiple-instance learning by AdaGrad.
+//! Logistic regression over the presence of hashed features, by AdaGrad.
 
 use crate::data::Example;
-use stance_engine::guardrail::model::{best_window, features::Grouped};
+use stance_engine::guardrail::model::{features::Grouped, norm, places, worst_passage};
 
 /// How a half of the model is fitted.
 #[derive(Clone, Copy, Debug)]
@@ -23,11 +23,14 @@ pub struct Half {
 }
 
 impl Half {
-    /// The logit of a text: its best window's.
+    /// The logit of a text, and of its worst passage.
     #[must_use]
-    pub fn score(&self, grouped: &Grouped) -> f32 {
-        let shift = 32 - self.bits;
-        self.bias + best_window(grouped, |hash| self.weights[(hash >> shift) as usize]).0
+    pub fn score(&self, grouped: &Grouped) -> [f32; 2] {
+        let mut at = Vec::new();
+        places(grouped.all(), self.bits, &mut at);
+        let whole = at.iter().map(|&i| self.weights[i as usize]).sum::<f32>() * norm(at.len());
+        let weight = |hash: u32| self.weights[(hash >> (32 - self.bits)) as usize];
+        [self.bias + whole, self.bias + worst_passage(grouped, 0..grouped.len(), weight)]
     }
 }
 
@@ -67,39 +70,26 @@ impl Random {
 #[must_use]
 pub fn fit(examples: &[&Example], weights: &[f32], of: impl Fn(&Example) -> &Grouped, settings: Settings) -> Half {
     let size = 1_usize << settings.bits;
-    let shift = 32 - settings.bits;
     let mut half = Half { bits: settings.bits, weights: vec![0.0; size], bias: 0.0 };
     let mut squares = vec![1e-6_f32; size];
     let mut bias_square = 1e-6_f32;
     let mut random = Random::new(settings.seed);
     let mut order: Vec<usize> = (0..examples.len()).collect();
     let mut kept = Vec::new();
-    for epoch in 0..settings.epochs {
+    for _ in 0..settings.epochs {
         random.shuffle(&mut order);
         for &at in &order {
-            let grouped = of(examples[at]);
-            if grouped.is_empty() {
-                continue;
-            }
-            let window = match epoch {
-                0 => 0..grouped.len(),
-                _ => best_window(grouped, |hash| half.weights[(hash >> shift) as usize]).1,
-            };
-            kept.clear();
-            kept.extend(grouped.of(window).iter().map(|h| (h >> shift) as usize));
-            if settings.dropout > 0.0 {
-                kept.retain(|_| !random.chance(settings.dropout));
-            }
-            let norm = stance_engine::guardrail::model::norm(kept.len());
-            let sum: f32 = kept.iter().map(|&i| half.weights[i]).sum();
-            let logit = half.bias + sum * norm;
-            let target = if examples[at].attack { 1.0 } else { 0.0 };
+            places(of(examples[at]).all(), settings.bits, &mut kept);
+            kept.retain(|_| !random.chance(settings.dropout));
+            let scale = norm(kept.len());
+            let logit = half.bias + kept.iter().map(|&i| half.weights[i as usize]).sum::<f32>() * scale;
+            let target = f32::from(u8::from(examples[at].attack));
             let slope = (1.0 / (1.0 + (-logit).exp()) - target) * weights[at];
             bias_square += slope * slope;
             half.bias -= settings.rate * slope / bias_square.sqrt();
-            let step = slope * norm;
             for &i in &kept {
-                let gradient = step + settings.decay * half.weights[i] * weights[at];
+                let i = i as usize;
+                let gradient = slope * scale + settings.decay * half.weights[i] * weights[at];
                 squares[i] += gradient * gradient;
                 half.weights[i] -= settings.rate * gradient / squares[i].sqrt();
             }

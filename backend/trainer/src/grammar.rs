@@ -7,16 +7,17 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     include_str!("grammar/attacks.txt"),
     include_str!("grammar/indirect.txt"),
+    include_str!("grammar/more.txt"),
     include_str!("grammar/benign.txt"),
     include_str!("grammar/common.txt"),
     include_str!("grammar/languages.txt"),
 ];
 
 /// The kinds of text, what each counts as, and its share of the texts made.
-const KINDS: [(&str, Label, &str, usize); 18] = [
+const KINDS: [(&str, Label, &str, usize); 26] = [
     ("DIRECT", Label::Attack, "direct", 10),
     ("EXTRACTION", Label::Attack, "direct", 10),
     ("CODEWORD", Label::Attack, "direct", 5),
@@ -28,6 +29,14 @@ const KINDS: [(&str, Label, &str, usize); 18] = [
     ("NAKED", Label::Attack, "indirect", 6),
     ("TOOL", Label::Attack, "tool_poisoning", 14),
     ("ATTACK_", Label::Attack, "direct", 16),
+    ("PERSUADE", Label::Attack, "direct", 9),
+    ("COMMANDING", Label::Attack, "direct", 6),
+    ("PHRASE", Label::Attack, "direct", 7),
+    ("MAILBOT", Label::Attack, "indirect", 9),
+    ("HIDDENTOOL", Label::Attack, "tool_poisoning", 7),
+    ("@hiddentool", Label::Attack, "tool_poisoning", 7),
+    ("PERSONAPROMPT", Label::Benign, "hard_negative", 16),
+    ("DISCUSS", Label::Benign, "hard_negative", 16),
     ("HARDNEG", Label::Benign, "hard_negative", 28),
     ("PLAIN", Label::Benign, "benign", 14),
     ("BENIGNDOC", Label::Benign, "benign_document", 26),
@@ -56,8 +65,9 @@ impl Grammar {
                 lists.entry(name).or_default().push(line);
             }
         }
+        lists.insert("@hiddentool", vec!["@tool:{HIDDENTOOL}"]);
         lists.insert("BENIGNCODE", vec!["{code}", "{code}\n\n{code}"]);
-        lists.insert("BENIGNENC", vec!["@encode:{topic_sentence}", "@encode:{PLAIN}", "@encode:{HARDNEG}", "@carry:@encode:{topic_sentence}"]);
+        lists.insert("BENIGNENC", vec!["@ordinary:{topic_sentence}", "@ordinary:{PLAIN}", "@ordinary:{HARDNEG}", "@carry:@ordinary:{topic_sentence}"]);
         Self { lists }
     }
 
@@ -81,7 +91,8 @@ impl Grammar {
                 if name == "ATTACK_" || name == "BENIGN_" {
                     text = match random.below(8) {
                         0 | 1 => self.carry("carrier", &text, &mut random),
-                        2 => encode::any(&text, &mut random),
+                        2 if label == Label::Attack => encode::any(&text, &mut random),
+                        2 => encode::ordinary(&text, &mut random),
                         _ => text,
                     };
                 }
@@ -133,12 +144,13 @@ impl Grammar {
                 rest = &rest[end + 1..];
                 continue;
             }
-            let directive = ["@delim:", "@encode:", "@carry:", "@tool:"].into_iter().find_map(|d| Some((d, rest.strip_prefix(d)?)));
+            let directive = ["@delim:", "@encode:", "@ordinary:", "@carry:", "@tool:"].into_iter().find_map(|d| Some((d, rest.strip_prefix(d)?)));
             if let Some((directive, argument)) = directive {
                 let inner = self.expand(argument, random);
                 out.push_str(&match directive {
                     "@delim:" => self.carry("delim", &inner, random),
                     "@encode:" => encode::any(&inner, random),
+                    "@ordinary:" => encode::ordinary(&inner, random),
                     "@carry:" => self.carry("carrier", &inner, random),
                     _ => self.carry("tool", &inner, random),
                 });

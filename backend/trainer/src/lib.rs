@@ -5,4 +5,6 @@ pub mod encode;
 pub mod evaluate;
 pub mod fit;
 pub mod grammar;
+pub mod make;
+pub mod mix;
 pub mod rotate;

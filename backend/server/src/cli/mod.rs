@@ -1,7 +1,8 @@
-//! Commands that talk to a server over its API, as anybody else would.
+//! Commands that need no database: they talk to a server over its API, as anybody else would, or to none at all.
 
 use std::io::Write as _;
 
+pub mod detect;
 mod dry_run;
 pub mod gate;
 pub mod import;

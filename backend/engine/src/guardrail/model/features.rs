@@ -14,10 +14,8 @@ const PARTNERS: usize = 6;
 /// Features grouped by word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Features {
-    /// Hashes of n-grams of characters and words.
-    pub grams: Grouped,
-    /// Hashes of concepts, their pairs and triples.
-    pub concepts: Grouped,
+    /// For each of [`super::PARTS`]: hashes of n-grams of words; of characters; of concepts, their pairs and triples.
+    pub parts: [Grouped; super::PARTS],
     /// Disguises that were taken off, as indices of [`Disguise::ALL`].
     pub disguises: Vec<usize>,
 }
@@ -39,6 +37,12 @@ impl Grouped {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// The hashes of all words.
+    #[must_use]
+    pub fn all(&self) -> &[u32] {
+        &self.hashes
     }
 
     /// The hashes of some words.
@@ -64,13 +68,14 @@ pub fn features(reading: &Reading) -> Features {
         .collect();
     disguises.sort_unstable();
     disguises.dedup();
-    Features { grams: grams(reading), concepts: concepts(reading), disguises }
+    let [words, chars] = grams(reading);
+    Features { parts: [words, chars, concepts(reading)], disguises }
 }
 
-fn grams(reading: &Reading) -> Grouped {
-    let mut out = Grouped::default();
-    out.hashes.reserve(reading.lower.len() * 4);
-    out.ends.reserve(reading.words.len());
+fn grams(reading: &Reading) -> [Grouped; 2] {
+    let (mut words, mut chars) = (Grouped::default(), Grouped::default());
+    words.hashes.reserve(reading.words.len() * 6);
+    chars.hashes.reserve(reading.lower.len() * 4);
     // Hashes of the words before, signs left out.
     let (mut last, mut second, mut third) = (1_u32, 1_u32, 1_u32);
     let mut signs = None;
@@ -79,21 +84,20 @@ fn grams(reading: &Reading) -> Grouped {
         let text = &reading.lower[word.text.clone()];
         let hash = text.chars().fold(SEED, |hash, c| step(hash, u32::from(c)));
         if word.kind == Kind::Signs {
-            out.hashes.push(mix(hash, 11));
+            words.hashes.push(mix(hash, 11));
             signs = Some(hash);
-            out.close();
-            continue;
+        } else {
+            words.hashes.push(mix(hash, 1));
+            words.hashes.push(mix(step(last, hash), 2));
+            words.hashes.push(mix(step(step(second, last), hash), 3));
+            words.hashes.push(mix(step(second, hash), 4));
+            words.hashes.push(mix(step(third, hash), 5));
+            if let Some(signs) = signs.take() {
+                words.hashes.push(mix(step(signs, hash), 6));
+            }
+            (third, second, last) = (second, last, hash);
         }
-        out.hashes.push(mix(hash, 1));
-        out.hashes.push(mix(step(last, hash), 2));
-        out.hashes.push(mix(step(step(second, last), hash), 3));
-        out.hashes.push(mix(step(second, hash), 4));
-        out.hashes.push(mix(step(third, hash), 5));
-        if let Some(signs) = signs.take() {
-            out.hashes.push(mix(step(signs, hash), 6));
-        }
-        (third, second, last) = (second, last, hash);
-        if word.kind == Kind::Word && !word.glyphs.is_empty() {
+        if word.kind == Kind::Word {
             buffer.clear();
             buffer.push(u32::from('<'));
             buffer.extend(text.chars().take(28).map(u32::from));
@@ -103,14 +107,15 @@ fn grams(reading: &Reading) -> Grouped {
                 for (length, &char) in buffer[start..].iter().take(5).enumerate() {
                     hash = step(hash, char);
                     if length >= 2 {
-                        out.hashes.push(mix(hash, 7));
+                        chars.hashes.push(mix(hash, 7));
                     }
                 }
             }
         }
-        out.close();
+        words.close();
+        chars.close();
     }
-    out
+    [words, chars]
 }
 
 fn concepts(reading: &Reading) -> Grouped {

@@ -1,58 +1,221 @@
-//! The model.
+//! A small model: three logistic regressions, over hashed n-grams of words, of characters, and of concepts, summed with what the rules
+//! and the disguises say. `MODEL_CARD.md` tells what it was made from and how well it does; `cargo xtask train-detector` makes it.
+
 pub mod features;
+mod file;
 
-use features::Grouped;
-use std::ops::Range;
+use features::{Features, Grouped};
+use std::{collections::BTreeMap, ops::Range};
 
-/// Words of a window, and how far the next one begins.
-const WINDOWS: [(usize, usize); 2] = [(32, 8), (96, 24)];
+use super::text::KnownWords;
+
+/// Words that are read at once, and how far the next such stretch begins. Few texts that the model learned from are longer.
+const STRETCH: (usize, usize) = (320, 160);
+/// What each doubling of the stretches costs: the best of many is high by chance.
+const STRETCH_COST: f32 = 0.35;
+/// Words of the passage that is shown for a verdict.
+const PASSAGE: usize = 24;
 /// Features beneath this count say little: the norm does not fall below it.
 const FLOOR: usize = 40;
 
 /// What a sum of `count` features is multiplied by.
 #[must_use]
 pub fn norm(count: usize) -> f32 {
-    (count.max(knob("FLOOR", FLOOR as f32) as usize) as f32).powf(-knob("POW", 0.5))
+    1.0 / (count.max(FLOOR) as f32).sqrt()
 }
 
-/// The window of words with the highest normalized sum of weights.
-pub fn best_window(grouped: &Grouped, weight: impl Fn(u32) -> f32) -> (f32, Range<usize>) {
-    let n = grouped.len();
-    let mut sums = Vec::with_capacity(n + 1);
-    let mut counts = Vec::with_capacity(n + 1);
-    let (mut sum, mut count) = (0.0_f32, 0_usize);
-    sums.push(sum);
-    counts.push(count);
-    for word in 0..n {
-        let hashes = grouped.of(word..word + 1);
-        sum += hashes.iter().map(|&h| weight(h)).sum::<f32>();
-        count += hashes.len();
-        sums.push(sum);
-        counts.push(count);
+/// The places of hashes in a table of `bits` bits, each once and in order.
+pub fn places(hashes: &[u32], bits: u32, into: &mut Vec<u32>) {
+    into.clear();
+    into.extend(hashes.iter().map(|hash| hash >> (32 - bits)));
+    into.sort_unstable();
+    into.dedup();
+}
+
+/// Parts of the model: words, characters, concepts.
+pub const PARTS: usize = 3;
+/// What the parts say of a text: each of the whole text, then each of its worst passage.
+pub const LOGITS: usize = 2 * PARTS;
+/// Words of a passage, and how far the next one begins.
+const WINDOW: (usize, usize) = (32, 8);
+
+/// The highest normalized sum of weights of all passages of so many words: what was planted in a long text stands in a few of them.
+pub fn worst_passage(grouped: &Grouped, words: Range<usize>, weight: impl Fn(u32) -> f32) -> f32 {
+    let (size, stride) = WINDOW;
+    // Sums up to every stride, so that each window is a difference of two.
+    let mut sums = vec![(0.0_f32, 0_usize)];
+    let mut at = words.start;
+    while at < words.end {
+        let to = (at + stride).min(words.end);
+        let hashes = grouped.of(at..to);
+        let (sum, count) = sums.last().copied().unwrap_or_default();
+        sums.push((sum + hashes.iter().map(|&h| weight(h)).sum::<f32>(), count + hashes.len()));
+        at = to;
     }
-    let score = |r: &Range<usize>| (sums[r.end] - sums[r.start]) * norm(counts[r.end] - counts[r.start]);
-    let mut best = (score(&(0..n)), 0..n);
-    for (size, stride) in WINDOWS {
-        if knob("WIN", 1.0) < 0.5 || (size == 32 && knob("WIN", 1.0) < 0.9) { continue; }
-        if n <= size + stride {
-            continue;
+    let steps = (size / stride).min(sums.len() - 1);
+    sums.windows(steps + 1)
+        .map(|window| {
+            let (from, to) = (window[0], window[steps]);
+            (to.0 - from.0) * norm(to.1 - from.1)
+        })
+        .fold(f32::MIN, f32::max)
+}
+
+/// A table of weights in eighths of a byte's range: `scale` times the byte.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    pub bits: u32,
+    pub bias: f32,
+    pub scale: f32,
+    pub weights: Vec<i8>,
+}
+
+impl Table {
+    /// The nearest table of bytes.
+    #[must_use]
+    pub fn of(bits: u32, bias: f32, weights: &[f32]) -> Self {
+        let scale = weights.iter().fold(0.0_f32, |most, w| most.max(w.abs())).max(1e-9) / 127.0;
+        #[expect(clippy::cast_possible_truncation, reason = "rounded into the range of a byte")]
+        let weights = weights.iter().map(|w| (w / scale).round() as i8).collect();
+        Self { bits, bias, scale, weights }
+    }
+
+    /// The logit for hashes; `room` is scratch space.
+    fn logit(&self, hashes: &[u32], room: &mut Vec<u32>) -> f32 {
+        places(hashes, self.bits, room);
+        let sum: i32 = room.iter().map(|&at| i32::from(self.weights[at as usize])).sum();
+        self.bias + sum as f32 * self.scale * norm(room.len())
+    }
+}
+
+/// How the parts are summed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mix {
+    pub bias: f32,
+    pub logits: [f32; LOGITS],
+    /// For each doubling of the passages; not above 0.
+    pub length: f32,
+    /// By the rule's id.
+    pub rules: BTreeMap<String, f32>,
+    /// In the order of [`super::text::Disguise::ALL`].
+    pub disguises: Vec<f32>,
+}
+
+impl Mix {
+    /// The sum for logits, the number of words, rules that hold, and disguises.
+    pub fn sum<'a>(
+        &self,
+        logits: [f32; LOGITS],
+        words: usize,
+        rules: impl Iterator<Item = &'a str>,
+        disguises: &[usize],
+    ) -> f32 {
+        self.bias
+            + logits.iter().zip(&self.logits).map(|(logit, weight)| logit * weight).sum::<f32>()
+            + self.length * passages(words)
+            + rules.filter_map(|rule| self.rules.get(rule)).sum::<f32>()
+            + disguises.iter().filter_map(|&at| self.disguises.get(at)).sum::<f32>()
+    }
+}
+
+/// How often the passages of a text double: the worst of many is bad by chance.
+#[must_use]
+pub fn passages(words: usize) -> f32 {
+    (words.max(WINDOW.0) as f32 / WINDOW.0 as f32).log2()
+}
+
+/// The weights.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Named by every detection of the model.
+    pub version: String,
+    pub known: KnownWords,
+    pub parts: [Table; PARTS],
+    pub mix: Mix,
+    /// Sums and the scores that they stand for, both rising.
+    pub scale: Vec<(f32, f32)>,
+}
+
+/// The model's answer for a text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// 0 to 1, calibrated (see `FLAG` in `decide`).
+    pub score: f32,
+    /// The sum before calibration.
+    pub sum: f32,
+    /// The words that speak for it most.
+    pub words: Range<usize>,
+}
+
+impl Model {
+    /// The logits of the parts over some words.
+    #[must_use]
+    pub fn logits(&self, features: &Features, words: Range<usize>) -> [f32; LOGITS] {
+        let mut room = Vec::new();
+        std::array::from_fn(|at| {
+            let (table, grouped) = (&self.parts[at % PARTS], &features.parts[at % PARTS]);
+            match at < PARTS {
+                true => table.logit(grouped.of(words.clone()), &mut room),
+                false => {
+                    let weight = |hash: u32| f32::from(table.weights[(hash >> (32 - table.bits)) as usize]);
+                    table.bias + table.scale * worst_passage(grouped, words.clone(), weight)
+                }
+            }
+        })
+    }
+
+    /// The answer for a text in which these rules hold.
+    #[must_use]
+    pub fn answer(&self, features: &Features, rules: &[&str]) -> Answer {
+        let (stretch, sum) = self.best_stretch(features, rules);
+        Answer { score: interpolate(&self.scale, sum), sum, words: self.passage(&features.parts[0], stretch) }
+    }
+
+    fn best_stretch(&self, features: &Features, rules: &[&str]) -> (Range<usize>, f32) {
+        let n = features.parts[0].len();
+        let sum = |words: Range<usize>| {
+            let logits = self.logits(features, words.clone());
+            self.mix.sum(logits, words.len(), rules.iter().copied(), &features.disguises)
+        };
+        let (size, stride) = STRETCH;
+        if n <= size {
+            return (0..n, sum(0..n));
         }
-        for start in (0..).map(|i| i * stride).take_while(|s| s + stride < n) {
-            let window = start..(start + size).min(n);
-            let s = score(&window);
-            if s > best.0 {
-                best = (s, window);
+        let starts = (0..n - stride).step_by(stride);
+        let cost = (starts.len() as f32).log2() * STRETCH_COST;
+        let best = starts.map(|start| start..(start + size).min(n)).map(|words| (words.clone(), sum(words)));
+        let (words, sum) = best.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0..n, f32::MIN));
+        (words, sum - cost)
+    }
+
+    /// The few words of a stretch whose n-grams weigh most.
+    fn passage(&self, grams: &Grouped, stretch: Range<usize>) -> Range<usize> {
+        let weight = |word: usize| -> i32 {
+            let Table { bits, weights, .. } = &self.parts[0];
+            grams.of(word..word + 1).iter().map(|h| i32::from(weights[(h >> (32 - bits)) as usize])).sum()
+        };
+        let weights: Vec<i32> = stretch.clone().map(weight).collect();
+        if weights.len() <= PASSAGE {
+            return stretch;
+        }
+        let mut sum: i32 = weights[..PASSAGE].iter().sum();
+        let (mut best, mut at) = (sum, 0);
+        for end in PASSAGE..weights.len() {
+            sum += weights[end] - weights[end - PASSAGE];
+            if sum > best {
+                (best, at) = (sum, end + 1 - PASSAGE);
             }
         }
+        stretch.start + at..stretch.start + at + PASSAGE
     }
-    best
 }
 
-use std::sync::OnceLock;
-fn knob(name: &str, d: f32) -> f32 {
-    static K: OnceLock<[f32; 3]> = OnceLock::new();
-    let g = |n: &str| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(-1.0);
-    let k = K.get_or_init(|| [g("FLOOR"), g("POW"), g("WIN")]);
-    let v = match name { "FLOOR" => k[0], "POW" => k[1], _ => k[2] };
-    if v < 0.0 { d } else { v }
+/// The score of a sum, on straight lines between the points.
+fn interpolate(points: &[(f32, f32)], sum: f32) -> f32 {
+    let above = points.partition_point(|point| point.0 <= sum);
+    match (above.checked_sub(1).and_then(|at| points.get(at)), points.get(above)) {
+        (Some(low), Some(high)) => low.1 + (high.1 - low.1) * (sum - low.0) / (high.0 - low.0).max(1e-9),
+        (Some(point), None) | (None, Some(point)) => point.1,
+        (None, None) => 0.0,
+    }
 }

@@ -33,7 +33,7 @@ fn replace(
     if found.is_empty() {
         return None;
     }
-    if found.len() >= FEW {
+    if decoded.len() >= FEW {
         decodings.add(disguise, &found, decoded.into_iter());
     }
     Some(out)

@@ -52,7 +52,9 @@ pub(super) fn again(glyphs: &[Glyph], decodings: &mut Decodings) -> Vec<Glyph> {
         }
         if let Some(char) = look_alike_always(glyph.char) {
             out.push(Glyph { char, ..glyph });
-            styled.push(Glyph { char, ..glyph });
+            if char.is_alphabetic() {
+                styled.push(Glyph { char, ..glyph });
+            }
             continue;
         }
         // Syllables of Hangul would fall into their letters.
@@ -133,7 +135,7 @@ fn is_styled(char: char) -> bool {
         | '\u{1f110}'..='\u{1f189}' | '\u{2100}'..='\u{214f}' | '\u{1e00}'..='\u{1eff}' | '\u{2c60}'..='\u{2c7f}')
 }
 
-/// Letters of the Latin alphabet in other clothes, which compatibility decomposition leaves as they are.
+/// Letters of the Latin alphabet in other clothes, and quotation marks, which compatibility decomposition leaves as they are.
 fn look_alike_always(char: char) -> Option<char> {
     const SMALL_CAPITALS: &str = "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡ\u{0}ʏᴢ";
     if matches!(char, '\u{1f170}'..='\u{1f189}') {
@@ -146,6 +148,8 @@ fn look_alike_always(char: char) -> Option<char> {
         return char::from_u32(u32::from('a') + index(at));
     }
     Some(match char {
+        '“' | '”' | '„' | '«' | '»' => '"',
+        '‘' | '’' | '‚' => '\'',
         'ɑ' => 'a',
         'ɓ' | 'ƅ' | 'ƀ' => 'b',
         'ƈ' | 'ↄ' => 'c',

@@ -17,7 +17,7 @@ mod spelling;
 mod tests;
 mod words;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::ops::Range;
 
 pub use words::{Kind, KnownWords, Word, words};
@@ -30,8 +30,7 @@ const MAX_REPORTED: usize = 64;
 const EXCERPT: usize = 160;
 
 /// How something was hidden.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Disguise {
     /// Zero-width and other invisible characters inside words.
     Invisible,
@@ -65,6 +64,12 @@ pub enum Disguise {
     Reversed,
 }
 
+impl Serialize for Disguise {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 impl Disguise {
     pub const ALL: [Self; 19] = [
         Self::Invisible,
@@ -87,6 +92,32 @@ impl Disguise {
         Self::Atbash,
         Self::Reversed,
     ];
+
+    /// The word that stands for it in data and answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invisible => "INVISIBLE",
+            Self::Smuggled => "SMUGGLED",
+            Self::Homoglyph => "HOMOGLYPH",
+            Self::Styled => "STYLED",
+            Self::HtmlEntity => "HTML_ENTITY",
+            Self::UrlEscape => "URL_ESCAPE",
+            Self::BackslashEscape => "BACKSLASH_ESCAPE",
+            Self::QuotedPrintable => "QUOTED_PRINTABLE",
+            Self::Base64 => "BASE64",
+            Self::Base32 => "BASE32",
+            Self::Hex => "HEX",
+            Self::Binary => "BINARY",
+            Self::Decimal => "DECIMAL",
+            Self::Morse => "MORSE",
+            Self::Spaced => "SPACED",
+            Self::Leet => "LEET",
+            Self::Caesar => "CAESAR",
+            Self::Atbash => "ATBASH",
+            Self::Reversed => "REVERSED",
+        }
+    }
 }
 
 /// A disguise that was taken off.

@@ -35,7 +35,7 @@ pub fn words(glyphs: &[Glyph]) -> (String, Vec<Word>) {
             Kind::Number
         } else if char.is_alphabetic()
             || char == '_'
-            || matches!(char, '\'' | '\u{2019}') && inside(glyphs, at)
+            || char == '\'' && inside(glyphs, at)
         {
             Kind::Word
         } else if char.is_whitespace() {
@@ -58,7 +58,6 @@ pub fn words(glyphs: &[Glyph]) -> (String, Vec<Word>) {
         let from = text.len();
         match kind {
             Kind::Number => text.push('0'),
-            _ if char == '\u{2019}' => text.push('\''),
             _ if char.is_ascii() => text.push(char.to_ascii_lowercase()),
             _ => text.extend(char.to_lowercase()),
         }

@@ -1,0 +1,210 @@
+//! Secrets and personal data: what must not leave, found by format and proven by checks.
+
+pub mod checks;
+#[cfg(test)]
+mod tests;
+
+use super::patterns::{Keywords, compile};
+use regex_automata::{Input, meta::Regex};
+use serde::Deserialize;
+use std::ops::Range;
+
+/// Whether something is a secret of a machine or data on a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Secret,
+    Personal,
+}
+
+/// A format by which something sensitive is known.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Format {
+    pub id: String,
+    /// What stands in its place in a redacted text; `SECRET` when absent.
+    #[serde(default = "secret")]
+    pub label: String,
+    /// What a person calls it.
+    pub name: String,
+    #[serde(default)]
+    keywords: Vec<String>,
+    pattern: String,
+    #[serde(default)]
+    entropy: f64,
+    #[serde(default)]
+    check: Option<String>,
+    #[serde(default)]
+    context: Vec<String>,
+}
+
+fn secret() -> String {
+    "SECRET".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: String,
+    #[serde(default)]
+    secret: Vec<Format>,
+    #[serde(default)]
+    personal: Vec<Format>,
+}
+
+/// Something sensitive in a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    pub format: &'a Format,
+    /// Bytes of the text.
+    pub start: usize,
+    pub end: usize,
+}
+
+/// All formats of a sort, compiled.
+#[derive(Debug)]
+pub struct Formats {
+    pub version: String,
+    pub sort: Sort,
+    formats: Vec<(Format, Regex, Check)>,
+    keywords: Keywords,
+}
+
+type Check = fn(&str) -> bool;
+
+/// How far before a match its context may stand, in bytes.
+const CONTEXT: usize = 60;
+/// Matches of one format in a text; beyond that a text is data, and one is as good as a thousand.
+const MAX_EACH: usize = 256;
+
+impl Formats {
+    /// Reads formats in the form of `data/secrets.toml` and `data/personal.toml`.
+    ///
+    /// # Errors
+    /// A sentence that names the format that is wrong.
+    pub fn parse(source: &str, sort: Sort) -> Result<Self, String> {
+        let file: File = toml::from_str(source).map_err(|error| error.to_string())?;
+        let mut formats = Vec::new();
+        for format in file.secret.into_iter().chain(file.personal) {
+            let regex = compile(&format.pattern, false).map_err(|error| format!("{}: {error}", format.id))?;
+            let check = check(format.check.as_deref()).ok_or_else(|| format!("{}: unknown check", format.id))?;
+            formats.push((format, regex, check));
+        }
+        let keywords = Keywords::new(formats.iter().map(|(format, _, _)| format.keywords.as_slice()))?;
+        Ok(Self { version: file.version, sort, formats, keywords })
+    }
+
+    /// The formats, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Format> {
+        self.formats.iter().map(|(format, _, _)| format)
+    }
+
+    /// What is sensitive in a text, in its order; where two overlap the earlier format of the file wins. Formats beside numbers
+    /// are tried only where the text has a run of digits.
+    #[must_use]
+    pub fn find(&self, text: &str) -> Vec<Found<'_>> {
+        let candidates = self.keywords.present(text);
+        let mut found: Vec<Found<'_>> = Vec::new();
+        for (at, (format, regex, check)) in self.formats.iter().enumerate() {
+            if !candidates[at] {
+                continue;
+            }
+            let mut from = 0;
+            let mut captures = regex.create_captures();
+            for _ in 0..MAX_EACH {
+                regex.search_captures(&Input::new(text).range(from..), &mut captures);
+                let Some(span) = captures.get_group(1).or_else(|| captures.get_group(0)) else { break };
+                from = next(text, span.end.max(span.start + 1));
+                if format.accepts(text, span.range(), *check) && !found.iter().any(|f| f.start < span.end && span.start < f.end) {
+                    found.push(Found { format, start: span.start, end: span.end });
+                }
+                if from >= text.len() {
+                    break;
+                }
+            }
+        }
+        found.sort_by_key(|f| (f.start, f.end));
+        found
+    }
+}
+
+/// The next place at which a character begins.
+fn next(text: &str, mut at: usize) -> usize {
+    while at < text.len() && !text.is_char_boundary(at) {
+        at += 1;
+    }
+    at.min(text.len())
+}
+
+impl Format {
+    fn accepts(&self, text: &str, span: Range<usize>, check: Check) -> bool {
+        let Some(value) = text.get(span.clone()) else { return false };
+        let mut from = span.start.saturating_sub(CONTEXT);
+        while !text.is_char_boundary(from) {
+            from += 1;
+        }
+        let before = || text[from..span.start].to_lowercase();
+        (self.entropy <= 0.0 || checks::entropy(value) >= self.entropy)
+            && check(value)
+            && (self.context.is_empty() || {
+                let before = before();
+                self.context.iter().any(|word| before.contains(word.as_str()))
+            })
+    }
+}
+
+fn check(name: Option<&str>) -> Option<Check> {
+    Some(match name {
+        None => |_| true,
+        Some("iban") => checks::iban,
+        Some("card") => checks::card,
+        Some("ssn") => checks::ssn,
+        Some("spain") => checks::spain,
+        Some("france") => checks::france,
+        Some("germany") => checks::germany,
+        Some("italy") => checks::italy,
+        Some("brazil") => checks::brazil,
+        Some("poland") => checks::poland,
+        Some("netherlands") => checks::netherlands,
+        Some("sweden") => checks::sweden,
+        Some("finland") => checks::finland,
+        Some("norway") => checks::norway,
+        Some("belgium") => checks::belgium,
+        Some("nhs") => checks::nhs,
+        Some("india") => checks::india,
+        Some("china") => checks::china,
+        Some("turkey") => checks::turkey,
+        Some("crc32-base62") => checks::crc32_base62,
+        Some("bech32") => checks::bech32,
+        Some("not-placeholder") => checks::not_placeholder,
+        Some("jwt") => |token| token.split('.').take(2).all(is_json),
+        Some("discord") => |token| token.split('.').next().and_then(decode).is_some_and(|id| id.iter().all(u8::is_ascii_digit)),
+        Some(_) => return None,
+    })
+}
+
+/// Whether a part of a token is Base64 of a JSON object.
+fn is_json(part: &str) -> bool {
+    decode(part).is_some_and(|bytes| bytes.first() == Some(&b'{') && bytes.contains(&b'"'))
+}
+
+/// URL-safe Base64 without padding.
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let (mut bits, mut have, mut bytes) = (0_u32, 0, Vec::new());
+    for byte in text.bytes().filter(|b| *b != b'=') {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'-' | b'+' => 62,
+            b'_' | b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6) | u32::from(value);
+        have += 6;
+        if have >= 8 {
+            have -= 8;
+            bytes.push(u8::try_from((bits >> have) & 0xff).ok()?);
+        }
+    }
+    Some(bytes)
+}
