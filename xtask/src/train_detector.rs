@@ -15,5 +15,9 @@ pub fn run() -> Result<()> {
     );
     step("trainer", || shell::run(&mut shell::cargo(["build", "--release", "--package", "stance-trainer"])))?;
     let data = shell::root().join("backend/engine/src/guardrail/data");
-    step("weights", || shell::run(Command::new(shell::target_dir()?.join("release/stance-trainer")).args([texts.clone(), data.clone()])))
+    step("weights", || {
+        shell::run(
+            Command::new(shell::target_dir()?.join("release/stance-trainer")).args([texts.clone(), data.clone()]),
+        )
+    })
 }

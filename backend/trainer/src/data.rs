@@ -5,7 +5,7 @@ use serde::Deserialize;
 use stance_engine::guardrail::{
     lexicon::Lexicon,
     model::features::{Features, features},
-        rules::Rules,
+    rules::Rules,
     text::KnownWords,
 };
 use std::{

@@ -82,11 +82,21 @@ pub fn one(way: usize, text: &str, random: &mut Random) -> String {
             })
             .collect(),
         13 => text.chars().map(String::from).collect::<Vec<_>>().join(" "),
-        14 => text.chars().filter(|c| *c != ' ').map(String::from).collect::<Vec<_>>().join(["-", ".", "_", " "][random.below(4)]),
+        14 => text
+            .chars()
+            .filter(|c| *c != ' ')
+            .map(String::from)
+            .collect::<Vec<_>>()
+            .join(["-", ".", "_", " "][random.below(4)]),
         15 => text.chars().flat_map(|c| [c, '\u{200b}']).collect(),
         16 => {
-            let mut hidden = String::from(["Hello!", "Nice weather today. ", "ok", "Summarize this page."][random.below(4)]);
-            hidden.extend(text.bytes().filter(|b| (0x20..0x7f).contains(b)).filter_map(|b| char::from_u32(0xe0000 + u32::from(b))));
+            let mut hidden =
+                String::from(["Hello!", "Nice weather today. ", "ok", "Summarize this page."][random.below(4)]);
+            hidden.extend(
+                text.bytes()
+                    .filter(|b| (0x20..0x7f).contains(b))
+                    .filter_map(|b| char::from_u32(0xe0000 + u32::from(b))),
+            );
             hidden
         }
         17 => text

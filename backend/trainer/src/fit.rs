@@ -43,7 +43,8 @@ impl Random {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -52,11 +53,11 @@ impl Random {
 
     /// Below `n`, which is not 0.
     pub fn below(&mut self, n: usize) -> usize {
-        ((self.next() >> 32) as usize * n) >> 32
+        ((self.bits() >> 32) as usize * n) >> 32
     }
 
     pub fn chance(&mut self, p: f32) -> bool {
-        ((self.next() >> 40) as f32) < p * (1u64 << 24) as f32
+        ((self.bits() >> 40) as f32) < p * (1u64 << 24) as f32
     }
 
     pub fn shuffle<T>(&mut self, items: &mut [T]) {

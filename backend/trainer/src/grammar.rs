@@ -67,7 +67,15 @@ impl Grammar {
         }
         lists.insert("@hiddentool", vec!["@tool:{HIDDENTOOL}"]);
         lists.insert("BENIGNCODE", vec!["{code}", "{code}\n\n{code}"]);
-        lists.insert("BENIGNENC", vec!["@ordinary:{topic_sentence}", "@ordinary:{PLAIN}", "@ordinary:{HARDNEG}", "@carry:@ordinary:{topic_sentence}"]);
+        lists.insert(
+            "BENIGNENC",
+            vec![
+                "@ordinary:{topic_sentence}",
+                "@ordinary:{PLAIN}",
+                "@ordinary:{HARDNEG}",
+                "@carry:@ordinary:{topic_sentence}",
+            ],
+        );
         Self { lists }
     }
 
@@ -144,7 +152,9 @@ impl Grammar {
                 rest = &rest[end + 1..];
                 continue;
             }
-            let directive = ["@delim:", "@encode:", "@ordinary:", "@carry:", "@tool:"].into_iter().find_map(|d| Some((d, rest.strip_prefix(d)?)));
+            let directive = ["@delim:", "@encode:", "@ordinary:", "@carry:", "@tool:"]
+                .into_iter()
+                .find_map(|d| Some((d, rest.strip_prefix(d)?)));
             if let Some((directive, argument)) = directive {
                 let inner = self.expand(argument, random);
                 out.push_str(&match directive {

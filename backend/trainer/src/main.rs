@@ -6,7 +6,8 @@ use std::{io::Write as _, path::PathBuf, time::Instant};
 
 fn main() -> Result<()> {
     let mut args = std::env::args_os().skip(1).map(PathBuf::from);
-    let texts = args.next().context("usage: stance-trainer TEXTS DATA, the folders of train.jsonl and of lexicon.toml")?;
+    let texts =
+        args.next().context("usage: stance-trainer TEXTS DATA, the folders of train.jsonl and of lexicon.toml")?;
     let data = args.next().context("usage: stance-trainer TEXTS DATA")?;
     let begin = Instant::now();
     let mut err = std::io::stderr();

@@ -2,7 +2,11 @@
 //! which they never saw. Rules and disguises never speak for a text's harmlessness.
 
 use crate::data::Example;
-use stance_engine::guardrail::{model::{LOGITS, Mix, passages}, rules::Rules, text::Disguise};
+use stance_engine::guardrail::{
+    model::{LOGITS, Mix, passages},
+    rules::Rules,
+    text::Disguise,
+};
 
 /// A text's example, the logits of the parts, and how much it counts.
 pub struct Scored<'a> {

@@ -6,7 +6,10 @@ use crate::{
     fit::{self, Half, Settings},
     mix::{self, Scored},
 };
-use stance_engine::guardrail::{model::{LOGITS, Mix, PARTS}, rules::Rules};
+use stance_engine::guardrail::{
+    model::{LOGITS, Mix, PARTS},
+    rules::Rules,
+};
 use std::collections::BTreeMap;
 
 /// Sources that are held out together, each group with attacks and benign texts. `encoded` stands for all that begin with it.
@@ -83,7 +86,12 @@ pub struct Fold<'a> {
 }
 
 /// Fits once a group, on `train` and `own` without it, and scores the group's rows of `train` and `held`. `told` is called after each.
-pub fn rotate<'a>(train: &'a [Example], held: &'a [Example], own: &[Example], mut told: impl FnMut(&str)) -> Vec<Fold<'a>> {
+pub fn rotate<'a>(
+    train: &'a [Example],
+    held: &'a [Example],
+    own: &[Example],
+    mut told: impl FnMut(&str),
+) -> Vec<Fold<'a>> {
     GROUPS
         .iter()
         .map(|group| {
@@ -91,7 +99,8 @@ pub fn rotate<'a>(train: &'a [Example], held: &'a [Example], own: &[Example], mu
             let parts = Parts::fit(&seen.chain(own).collect::<Vec<_>>());
             let texts: Vec<&Example> = train.iter().chain(held).filter(|e| belongs(group, &e.source)).collect();
             let weights = balance(&texts);
-            let scored = texts.iter().zip(weights).map(|(e, weight)| Scored { example: e, logits: parts.score(e), weight });
+            let scored =
+                texts.iter().zip(weights).map(|(e, weight)| Scored { example: e, logits: parts.score(e), weight });
             let fold = Fold { group, scored: scored.collect() };
             told(group[0]);
             fold

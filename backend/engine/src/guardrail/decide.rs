@@ -207,10 +207,8 @@ fn sensitive(formats: &Formats, found: &Found<'_>, span: Range<usize>) -> Detect
 /// The text without what the detections take out.
 #[must_use]
 pub fn redact(text: &str, detections: &[Detection]) -> String {
-    let mut cuts: Vec<(usize, usize, &str)> = detections
-        .iter()
-        .filter_map(|d| Some((d.span?.0, d.span?.1, d.redaction.as_deref()?)))
-        .collect();
+    let mut cuts: Vec<(usize, usize, &str)> =
+        detections.iter().filter_map(|d| Some((d.span?.0, d.span?.1, d.redaction.as_deref()?))).collect();
     cuts.sort_unstable();
     let mut out = String::with_capacity(text.len());
     let mut at = 0;

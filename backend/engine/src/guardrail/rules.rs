@@ -89,9 +89,10 @@ impl Rules {
         for rule in &file.rule {
             let named = |what: String| format!("{}: {what}", rule.id);
             let patterns = rule.patterns.iter().map(|p| compile(p, true).map_err(named)).collect::<Result<_, _>>()?;
-            let concepts = rule.concepts.iter().map(|name| {
-                lexicon.concept(name).ok_or_else(|| named(format!("{name} is no concept of the lexicon")))
-            });
+            let concepts = rule
+                .concepts
+                .iter()
+                .map(|name| lexicon.concept(name).ok_or_else(|| named(format!("{name} is no concept of the lexicon"))));
             let disguises = rule.disguises.iter().map(|name| {
                 let known = Disguise::ALL.into_iter().find(|d| d.name() == name);
                 known.ok_or_else(|| named(format!("{name} is no disguise")))

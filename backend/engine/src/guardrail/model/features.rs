@@ -150,7 +150,8 @@ fn concepts(reading: &Reading) -> Grouped {
 
 /// Whether a sentence ends here.
 fn is_stop(reading: &Reading, word: &Word) -> bool {
-    word.kind == Kind::Signs && reading.lower[word.text.clone()].contains(['.', '!', '?', ':', '。', '>', ']', '*', '#'])
+    word.kind == Kind::Signs
+        && reading.lower[word.text.clone()].contains(['.', '!', '?', ':', '。', '>', ']', '*', '#'])
 }
 
 fn id(concept: usize) -> u32 {

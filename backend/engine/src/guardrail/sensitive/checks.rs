@@ -15,7 +15,7 @@ pub fn luhn(text: &str) -> bool {
         .enumerate()
         .map(|(i, &d)| if i % 2 == 1 { if d > 4 { d * 2 - 9 } else { d * 2 } } else { d })
         .sum();
-    digits.len() > 1 && digits.iter().any(|&d| d > 0) && sum % 10 == 0
+    digits.len() > 1 && digits.iter().any(|&d| d > 0) && sum.is_multiple_of(10)
 }
 
 /// A payment card: length and Luhn, and an issuer's first digits (ISO/IEC 7812: 1 to 6; 9 and 0 are not issued to cards).
@@ -96,14 +96,10 @@ pub fn germany(text: &str) -> bool {
 /// Italy: codice fiscale, check letter by the tables of the decree of 23 December 1976.
 #[must_use]
 pub fn italy(text: &str) -> bool {
-    const ODD: [u32; 26] = [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
-    let code: Vec<u32> = text
-        .chars()
-        .filter_map(|c| c.to_digit(36))
-        .map(|v| if v > 9 { v - 10 } else { v })
-        .collect();
-    let sum: u32 =
-        code.iter().take(15).enumerate().map(|(i, &v)| if i % 2 == 0 { ODD[v as usize] } else { v }).sum();
+    const ODD: [u32; 26] =
+        [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
+    let code: Vec<u32> = text.chars().filter_map(|c| c.to_digit(36)).map(|v| if v > 9 { v - 10 } else { v }).collect();
+    let sum: u32 = code.iter().take(15).enumerate().map(|(i, &v)| if i % 2 == 0 { ODD[v as usize] } else { v }).sum();
     code.len() == 16 && sum % 26 == code[15]
 }
 
@@ -124,7 +120,7 @@ pub fn poland(text: &str) -> bool {
     let digits = digits(text);
     digits.len() == 11
         && varied(&digits)
-        && weighted(&digits, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]) % 10 == 0
+        && weighted(&digits, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]).is_multiple_of(10)
         && matches!((digits[2] * 10 + digits[3]) % 20, 1..=12)
         && matches!(digits[4] * 10 + digits[5], 1..=31)
 }
@@ -135,7 +131,7 @@ pub fn netherlands(text: &str) -> bool {
     let digits = digits(text);
     digits.len() == 9
         && varied(&digits)
-        && (weighted(&digits, &[9, 8, 7, 6, 5, 4, 3, 2]) + 11 - digits[8]) % 11 == 0
+        && (weighted(&digits, &[9, 8, 7, 6, 5, 4, 3, 2]) + 11 - digits[8]).is_multiple_of(11)
 }
 
 /// Sweden: personnummer, Luhn over its last ten digits.
@@ -153,9 +149,9 @@ pub fn sweden(text: &str) -> bool {
 pub fn finland(text: &str) -> bool {
     const SIGNS: &[u8; 31] = b"0123456789ABCDEFHJKLMNPRSTUVWXY";
     let Some((body, sign)) = text.split_at_checked(text.len().saturating_sub(1)) else { return false };
-    let number: String = body.chars().enumerate().filter(|(i, c)| *i != 6 && c.is_ascii_digit()).map(|(_, c)| c).collect();
-    number.len() == 9
-        && number.parse::<usize>().is_ok_and(|n| sign.to_ascii_uppercase().as_bytes() == [SIGNS[n % 31]])
+    let number: String =
+        body.chars().enumerate().filter(|(i, c)| *i != 6 && c.is_ascii_digit()).map(|(_, c)| c).collect();
+    number.len() == 9 && number.parse::<usize>().is_ok_and(|n| sign.to_ascii_uppercase().as_bytes() == [SIGNS[n % 31]])
 }
 
 /// Norway: fødselsnummer, two check digits modulo 11.
@@ -164,8 +160,8 @@ pub fn norway(text: &str) -> bool {
     let digits = digits(text);
     digits.len() == 11
         && varied(&digits)
-        && weighted(&digits, &[3, 7, 6, 1, 8, 9, 4, 5, 2, 1]) % 11 == 0
-        && weighted(&digits, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1]) % 11 == 0
+        && weighted(&digits, &[3, 7, 6, 1, 8, 9, 4, 5, 2, 1]).is_multiple_of(11)
+        && weighted(&digits, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11)
 }
 
 /// Belgium: national register number, 97 minus the remainder modulo 97; a 2 stands before the number for births since 2000.
@@ -187,7 +183,7 @@ pub fn nhs(text: &str) -> bool {
     let digits = digits(text);
     digits.len() == 10
         && varied(&digits)
-        && (weighted(&digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2]) + digits[9]) % 11 == 0
+        && (weighted(&digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2]) + digits[9]).is_multiple_of(11)
 }
 
 /// India: Aadhaar, Verhoeff's check over the dihedral group of order 10.
@@ -241,16 +237,17 @@ pub fn ssn(text: &str) -> bool {
 /// The last six signs are the CRC-32 of those between prefix and them, in base 62: GitHub's and npm's tokens.
 #[must_use]
 pub fn crc32_base62(token: &str) -> bool {
-    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let Some((_, body)) = token.split_once('_') else { return false };
-    let Some((random, check)) = body.split_at_checked(body.len().saturating_sub(6)) else { return false };
-    let mut crc = crc32(random.as_bytes());
-    let mut expected = [b'0'; 6];
-    for sign in expected.iter_mut().rev() {
-        *sign = ALPHABET[(crc % 62) as usize];
-        crc /= 62;
-    }
-    check.as_bytes() == expected
+    let parts = body.split_at_checked(body.len().saturating_sub(6));
+    parts.is_some_and(|(random, check)| crc32_base62_of(random) == check)
+}
+
+/// The six signs that stand behind a token's random part.
+#[must_use]
+pub fn crc32_base62_of(random: &str) -> String {
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let crc = crc32(random.as_bytes());
+    (0..6).rev().map(|place| char::from(ALPHABET[(crc / 62_u32.pow(place) % 62) as usize])).collect()
 }
 
 /// CRC-32 as in ISO 3309.
@@ -292,13 +289,40 @@ pub fn entropy(text: &str) -> f64 {
 #[must_use]
 pub fn not_placeholder(text: &str) -> bool {
     const HINTS: [&str; 26] = [
-        "example", "your", "xxxx", "placeholder", "changeme", "change_me", "dummy", "sample", "insert", "replace", "todo", "redacted",
-        "****", "....", "<", "${", "{{", "$(", "%(", "process.env", "os.environ", "getenv", "secrets.", "vault:", "test_", "foobar",
+        "example",
+        "your",
+        "xxxx",
+        "placeholder",
+        "changeme",
+        "change_me",
+        "dummy",
+        "sample",
+        "insert",
+        "replace",
+        "todo",
+        "redacted",
+        "****",
+        "....",
+        "<",
+        "${",
+        "{{",
+        "$(",
+        "%(",
+        "process.env",
+        "os.environ",
+        "getenv",
+        "secrets.",
+        "vault:",
+        "test_",
+        "foobar",
     ];
     let lower = text.to_ascii_lowercase();
-    let plain = ["password", "passwd", "pass", "secret", "user", "admin", "token", "string", "none", "null", "true", "false", "postgres"];
+    let plain = [
+        "password", "passwd", "pass", "secret", "user", "admin", "token", "string", "none", "null", "true", "false",
+        "postgres",
+    ];
     !HINTS.iter().any(|hint| lower.contains(hint))
         && !plain.contains(&lower.as_str())
         && !lower.starts_with(['$', '%', '{', '['])
-        && lower.chars().any(|c| Some(c) != lower.chars().next())
+        && lower.bytes().any(|b| b != lower.as_bytes()[0])
 }

@@ -114,7 +114,9 @@ impl Formats {
                 regex.search_captures(&Input::new(text).range(from..), &mut captures);
                 let Some(span) = captures.get_group(1).or_else(|| captures.get_group(0)) else { break };
                 from = next(text, span.end.max(span.start + 1));
-                if format.accepts(text, span.range(), *check) && !found.iter().any(|f| f.start < span.end && span.start < f.end) {
+                if format.accepts(text, span.range(), *check)
+                    && !found.iter().any(|f| f.start < span.end && span.start < f.end)
+                {
                     found.push(Found { format, start: span.start, end: span.end });
                 }
                 if from >= text.len() {
@@ -177,7 +179,9 @@ fn check(name: Option<&str>) -> Option<Check> {
         Some("bech32") => checks::bech32,
         Some("not-placeholder") => checks::not_placeholder,
         Some("jwt") => |token| token.split('.').take(2).all(is_json),
-        Some("discord") => |token| token.split('.').next().and_then(decode).is_some_and(|id| id.iter().all(u8::is_ascii_digit)),
+        Some("discord") => {
+            |token| token.split('.').next().and_then(decode).is_some_and(|id| id.iter().all(u8::is_ascii_digit))
+        }
         Some(_) => return None,
     })
 }

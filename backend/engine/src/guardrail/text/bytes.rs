@@ -124,7 +124,7 @@ pub(super) fn numbers(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec
 fn codes(rest: &[Glyph]) -> Option<(Disguise, Vec<char>, usize)> {
     let binary = rest.iter().take_while(|g| matches!(g.char, '0' | '1' | ' ' | ',')).count();
     let bits: Vec<u32> = rest[..binary].iter().filter_map(|g| g.char.to_digit(2)).collect();
-    if bits.len() >= 8 * MIN_CODES && bits.len() % 8 == 0 {
+    if bits.len() >= 8 * MIN_CODES && bits.len().is_multiple_of(8) {
         let bytes: Vec<u8> = pack(bits.into_iter(), 1);
         if let Some(chars) = prose(&bytes) {
             let used = rest[..binary].iter().rposition(|g| g.char.is_ascii_digit())? + 1;
@@ -140,7 +140,8 @@ fn codes(rest: &[Glyph]) -> Option<(Disguise, Vec<char>, usize)> {
             let Some(code) = code.filter(|_| width.contains(&digits)) else { break };
             codes.push(u8::try_from(code).ok()?);
             used = at + digits;
-            at = used + rest[used..].iter().take(2).take_while(|g| matches!(g.char, ' ' | ',' | '-' | ':' | ';')).count();
+            at = used
+                + rest[used..].iter().take(2).take_while(|g| matches!(g.char, ' ' | ',' | '-' | ':' | ';')).count();
             if at == used {
                 break;
             }
@@ -200,10 +201,45 @@ fn from_morse(run: &[Glyph]) -> Option<Vec<char>> {
 
 /// ITU-R M.1677-1.
 const MORSE: [(&str, char); 41] = [
-    (".-", 'a'), ("-...", 'b'), ("-.-.", 'c'), ("-..", 'd'), (".", 'e'), ("..-.", 'f'), ("--.", 'g'), ("....", 'h'),
-    ("..", 'i'), (".---", 'j'), ("-.-", 'k'), (".-..", 'l'), ("--", 'm'), ("-.", 'n'), ("---", 'o'), (".--.", 'p'),
-    ("--.-", 'q'), (".-.", 'r'), ("...", 's'), ("-", 't'), ("..-", 'u'), ("...-", 'v'), (".--", 'w'), ("-..-", 'x'),
-    ("-.--", 'y'), ("--..", 'z'), ("-----", '0'), (".----", '1'), ("..---", '2'), ("...--", '3'), ("....-", '4'),
-    (".....", '5'), ("-....", '6'), ("--...", '7'), ("---..", '8'), ("----.", '9'), (".-.-.-", '.'), ("--..--", ','),
-    ("..--..", '?'), (".----.", '\''), ("-....-", '-'),
+    (".-", 'a'),
+    ("-...", 'b'),
+    ("-.-.", 'c'),
+    ("-..", 'd'),
+    (".", 'e'),
+    ("..-.", 'f'),
+    ("--.", 'g'),
+    ("....", 'h'),
+    ("..", 'i'),
+    (".---", 'j'),
+    ("-.-", 'k'),
+    (".-..", 'l'),
+    ("--", 'm'),
+    ("-.", 'n'),
+    ("---", 'o'),
+    (".--.", 'p'),
+    ("--.-", 'q'),
+    (".-.", 'r'),
+    ("...", 's'),
+    ("-", 't'),
+    ("..-", 'u'),
+    ("...-", 'v'),
+    (".--", 'w'),
+    ("-..-", 'x'),
+    ("-.--", 'y'),
+    ("--..", 'z'),
+    ("-----", '0'),
+    (".----", '1'),
+    ("..---", '2'),
+    ("...--", '3'),
+    ("....-", '4'),
+    (".....", '5'),
+    ("-....", '6'),
+    ("--...", '7'),
+    ("---..", '8'),
+    ("----.", '9'),
+    (".-.-.-", '.'),
+    ("--..--", ','),
+    ("..--..", '?'),
+    (".----.", '\''),
+    ("-....-", '-'),
 ];

@@ -14,7 +14,7 @@ pub(super) fn letters(glyphs: &[Glyph], known: &KnownWords, decodings: &mut Deco
     for line in glyphs.split_inclusive(|g| g.char == '\n') {
         let range = at..at + line.len();
         at = range.end;
-        for part in suspicious(line, known) {
+        if let Some(part) = suspicious(line, known) {
             let part = range.start + part.start..range.start + part.end;
             if let Some((disguise, deciphered)) = decipher(&glyphs[part.clone()], known) {
                 decodings.add(disguise, &glyphs[part.clone()], deciphered.iter().map(|g| g.char));
@@ -26,7 +26,7 @@ pub(super) fn letters(glyphs: &[Glyph], known: &KnownWords, decodings: &mut Deco
 }
 
 /// The line, or its part after a colon or inside quotes ("decode this: …"), if most of its words are unknown.
-fn suspicious(line: &[Glyph], known: &KnownWords) -> Vec<Range<usize>> {
+fn suspicious(line: &[Glyph], known: &KnownWords) -> Option<Range<usize>> {
     let words: Vec<Range<usize>> = split(line).collect();
     let unknown: Vec<bool> = words.iter().map(|word| !is_known(&line[word.clone()], known, &|c| c)).collect();
     // The longest stretch in which unknown words are the rule.
@@ -45,9 +45,9 @@ fn suspicious(line: &[Glyph], known: &KnownWords) -> Vec<Range<usize>> {
     match best {
         Some(range) if best_weight >= 10 => {
             let (first, last) = (words[range.start].start, words[range.end - 1].end);
-            vec![first..last]
+            Some(first..last)
         }
-        _ => Vec::new(),
+        _ => None,
     }
 }
 
@@ -56,8 +56,7 @@ fn split(glyphs: &[Glyph]) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut at = 0;
     std::iter::from_fn(move || {
         at += glyphs[at..].iter().position(|g| g.char.is_ascii_alphabetic())?;
-        let length =
-            glyphs[at..].iter().take_while(|g| g.char.is_ascii_alphabetic() || g.char == '\'').count();
+        let length = glyphs[at..].iter().take_while(|g| g.char.is_ascii_alphabetic() || g.char == '\'').count();
         at += length;
         Some(at - length..at)
     })

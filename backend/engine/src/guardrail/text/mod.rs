@@ -270,7 +270,8 @@ fn spread(decoded: &[char], from: &[Glyph], out: &mut Vec<Glyph>) {
     let last = from.len().saturating_sub(1);
     for (i, &char) in decoded.iter().enumerate() {
         let at = |i: usize| (i * from.len() / decoded.len()).min(last);
-        let (Some(first), Some(end)) = (from.get(at(i)), from.get(at(i + 1).max(at(i) + 1).saturating_sub(1).min(last)))
+        let (Some(first), Some(end)) =
+            (from.get(at(i)), from.get(at(i + 1).max(at(i) + 1).saturating_sub(1).min(last)))
         else {
             continue;
         };

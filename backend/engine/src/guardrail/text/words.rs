@@ -33,10 +33,7 @@ pub fn words(glyphs: &[Glyph]) -> (String, Vec<Word>) {
         let char = glyph.char;
         let kind = if char.is_ascii_digit() {
             Kind::Number
-        } else if char.is_alphabetic()
-            || char == '_'
-            || char == '\'' && inside(glyphs, at)
-        {
+        } else if char.is_alphabetic() || char == '_' || char == '\'' && inside(glyphs, at) {
             Kind::Word
         } else if char.is_whitespace() {
             if open {
@@ -126,7 +123,8 @@ impl KnownWords {
     }
 
     pub(super) fn has_chars(&self, word: impl Iterator<Item = char>) -> bool {
-        !self.bits.is_empty() && places(word, self.bits.len()).iter().all(|&at| self.bits[at / 8] & (1 << (at % 8)) != 0)
+        !self.bits.is_empty()
+            && places(word, self.bits.len()).iter().all(|&at| self.bits[at / 8] & (1 << (at % 8)) != 0)
     }
 }
 

@@ -1,0 +1,216 @@
+//! How well the guardrail does, beside the goals. Run by `cargo xtask bench detector`; the texts lie in `../shared/detect`.
+
+mod secrets;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use serde::Deserialize;
+use stance_engine::guardrail::Detector;
+use stance_shared::Channel;
+use stance_trainer::{
+    data::{self, Row},
+    evaluate::{auc, false_positives, recall, threshold},
+    make::{Corpus, Engine},
+    rotate,
+};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+type Scores = Vec<(f32, bool)>;
+
+fn main() -> Result<()> {
+    let texts = root().join("../shared/detect");
+    if !texts.join("dev.jsonl").is_file() {
+        say(&format!("skipped: {} is not there", texts.display()));
+        return Ok(());
+    }
+    let detector = Detector::new().map_err(|error| anyhow!(error))?;
+    let dev = data::read(&texts.join("dev.jsonl"))?;
+    development(&detector, &dev);
+    latency(&detector, &dev)?;
+    let weights = root().join("backend/engine/src/guardrail/data/weights.bin").metadata()?.len();
+    say(&format!("\nweights: {:.2} MB (goal 5)", weights as f64 / 1e6));
+    personal(&detector, &texts.join("pii.jsonl"))?;
+    secrets::run(&detector, &dev)?;
+    rotation(&texts)
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Writes a line; a closed pipe is no error.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// The whole engine with the committed weights, every text as user input: the channel is not told either.
+fn development(detector: &Detector, dev: &[Row]) {
+    let scores: Scores =
+        dev.iter().map(|row| (detector.inspect(&row.text, Channel::UserInput).score, row.is_attack())).collect();
+    say("dev.jsonl, sources that were learned from      AUC   recall at 1 %   at 0.1 % false positives");
+    line("all", &scores, &scores);
+    let flagged = false_positives(&scores, stance_engine::guardrail::FLAG);
+    say(&format!(
+        "{:<44} {:>5.2} % of harmless texts, {:.3} of attacks",
+        "flagged at the fixed threshold",
+        flagged * 100.0,
+        recall(&scores, stance_engine::guardrail::FLAG)
+    ));
+    for (name, of) in
+        [("kind", (|row: &Row| row.kind.clone()) as fn(&Row) -> String), ("language", |row| row.language.clone())]
+    {
+        let mut groups: BTreeMap<String, Scores> = BTreeMap::new();
+        for (row, score) in dev.iter().zip(&scores) {
+            groups.entry(of(row)).or_default().push(*score);
+        }
+        for (group, own) in groups {
+            line(&format!("{name} {group}"), &own, &scores);
+        }
+    }
+}
+
+/// A group's figures at the thresholds of all.
+fn line(name: &str, own: &Scores, all: &Scores) {
+    let (one, tenth) = (threshold(all, 0.01), threshold(all, 0.001));
+    let attacks = own.iter().filter(|s| s.1).count();
+    let mut text = format!("{name:<28} {:>6} texts   ", own.len());
+    let _ = match (attacks, own.len() - attacks) {
+        (0, _) => write!(text, "false positives {:.4}, {:.4}", false_positives(own, one), false_positives(own, tenth)),
+        (_, 0) => write!(text, "       {:.3}           {:.3}", recall(own, one), recall(own, tenth)),
+        _ => write!(text, "{:.4}   {:.3}           {:.3}", auc(own), recall(own, one), recall(own, tenth)),
+    };
+    say(&text);
+}
+
+/// Pieces of 1 and 8 KB of attacks and harmless texts one after the other.
+fn latency(detector: &Detector, dev: &[Row]) -> Result<()> {
+    say("\none core                       p50        p99   (goal: p99 1 ms for 1 KB)");
+    let all: String = dev.iter().flat_map(|row| [row.text.as_str(), "\n"]).collect();
+    for (name, size, pieces) in [("1 KB", 1024, 1500), ("8 KB", 8192, 200)] {
+        let mut micros = Vec::new();
+        let mut at = 0;
+        while micros.len() < pieces {
+            let mut end = (at + size).min(all.len());
+            while !all.is_char_boundary(end) {
+                end -= 1;
+            }
+            ensure!(end > at, "too few texts");
+            // The best of three: what else runs on the machine is not the detector's time.
+            let mut best = f64::MAX;
+            for _ in 0..3 {
+                let begin = Instant::now();
+                let report = detector.inspect(&all[at..end], Channel::UserInput);
+                best = best.min(begin.elapsed().as_secs_f64() * 1e6);
+                ensure!(report.score.is_finite(), "no score");
+            }
+            micros.push(best);
+            at = end;
+        }
+        micros.sort_by(f64::total_cmp);
+        let quantile = |q: f64| micros[((micros.len() - 1) as f64 * q) as usize];
+        say(&format!("{name:<24} {:>7.0} µs {:>7.0} µs", quantile(0.5), quantile(0.99)));
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Sentence {
+    text: String,
+    spans: Vec<Span>,
+}
+
+#[derive(Deserialize)]
+struct Span {
+    #[serde(rename = "type")]
+    kind: String,
+    start: usize,
+    end: usize,
+}
+
+/// Spans that agree exactly, per type; the data counts in characters.
+fn personal(detector: &Detector, path: &Path) -> Result<()> {
+    const KINDS: [(&str, &[&str]); 8] = [
+        ("EMAIL_ADDRESS", &["EMAIL"]),
+        ("CREDIT_CARD", &["CARD"]),
+        ("IBAN_CODE", &["IBAN"]),
+        ("PHONE_NUMBER", &["PHONE"]),
+        ("US_SSN", &["NATIONAL_ID"]),
+        ("IP_ADDRESS", &["IP"]),
+        ("PERSON", &["NAME"]),
+        ("STREET_ADDRESS", &["ADDRESS"]),
+    ];
+    let mut counts: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
+    for line in std::fs::read_to_string(path)?.lines() {
+        let sentence: Sentence = serde_json::from_str(line).context("pii.jsonl")?;
+        let bytes: Vec<usize> = sentence.text.char_indices().map(|(at, _)| at).chain([sentence.text.len()]).collect();
+        let found = detector.personal.find(&sentence.text);
+        for (kind, labels) in KINDS {
+            let found: Vec<(usize, usize)> =
+                found.iter().filter(|f| labels.contains(&f.format.label.as_str())).map(|f| (f.start, f.end)).collect();
+            let wanted: Vec<(usize, usize)> =
+                sentence.spans.iter().filter(|s| s.kind == kind).map(|s| (bytes[s.start], bytes[s.end])).collect();
+            let right = found.iter().filter(|span| wanted.contains(span)).count();
+            let [all_right, all_found, all_wanted] = counts.entry(kind).or_default();
+            *all_right += right;
+            *all_found += found.len();
+            *all_wanted += wanted.len();
+        }
+    }
+    say("\npii.jsonl, exact spans   precision   recall      F1   spans   (goal .95 for e-mail, card, IBAN, phone)");
+    for (kind, [right, found, wanted]) in counts {
+        let share = |n: usize| right as f64 / n.max(1) as f64;
+        let (precision, recall) = (share(found), share(wanted));
+        let f1 = 2.0 * precision * recall / (precision + recall).max(1e-9);
+        say(&format!("{kind:<24} {precision:>9.3} {recall:>8.3} {f1:>7.3} {wanted:>7}"));
+    }
+    Ok(())
+}
+
+/// Sources that were held out of training by rotation: their scores come from parts, and from a mix of the parts, that never saw them.
+fn rotation(texts: &Path) -> Result<()> {
+    let engine = Engine::open(&root().join("backend/engine/src/guardrail/data"))?;
+    let corpus = Corpus::open(texts, &engine)?;
+    let folds = corpus.rotate(|_| ());
+    let mixes = rotate::cross_mixes(&folds, &engine.rules);
+    let scores: Vec<Scores> =
+        folds.iter().zip(&mixes).map(|(fold, mix)| rotate::sums(fold, mix, &engine.rules)).collect();
+    let plain = || folds.iter().zip(&scores).filter(|(fold, _)| fold.group != ["encoded"]);
+    let pooled: Scores = plain().flat_map(|(_, scores)| scores.iter().copied()).collect();
+    say("\nsources held out by rotation                   AUC   recall at 1 %   at 0.1 %   (goal .93, .55, .30)");
+    line("all", &pooled, &pooled);
+    let mut sources: BTreeMap<&str, Scores> = BTreeMap::new();
+    let mut kinds: BTreeMap<&str, Scores> = BTreeMap::new();
+    for (fold, scores) in folds.iter().zip(&scores) {
+        for (one, score) in fold.scored.iter().zip(scores) {
+            sources.entry(&one.example.source).or_default().push(*score);
+            kinds.entry(&one.example.kind).or_default().push(*score);
+        }
+    }
+    kinds.iter().for_each(|(kind, own)| line(&format!("kind {kind}"), own, &pooled));
+    sources.iter().for_each(|(source, own)| line(source, own, &pooled));
+    // For each group the threshold that gives 1 % on the others.
+    let (mut reached, mut harmless, mut hit, mut attacks) = (0_usize, 0_usize, 0_usize, 0_usize);
+    for (fold, own) in plain() {
+        let others: Scores = plain()
+            .filter(|(other, _)| other.group != fold.group)
+            .flat_map(|(_, scores)| scores.iter().copied())
+            .collect();
+        let fixed = threshold(&others, 0.01);
+        for (score, attack) in own {
+            let counts = if *attack { (&mut hit, &mut attacks) } else { (&mut reached, &mut harmless) };
+            *counts.0 += usize::from(*score >= fixed);
+            *counts.1 += 1;
+        }
+    }
+    say(&format!(
+        "threshold fixed beforehand for 1 %: {:.2} % of harmless texts (goal 1.5), {:.3} of attacks",
+        reached as f64 * 100.0 / harmless.max(1) as f64,
+        hit as f64 / attacks.max(1) as f64,
+    ));
+    Ok(())
+}
