@@ -55,7 +55,8 @@ impl Lexicon {
         for (concept, (name, list)) in file.concepts.into_iter().enumerate() {
             concepts.push(name);
             for phrase in list {
-                let open = phrase.ends_with('*');
+                // Korean joins its particles to the word.
+                let open = phrase.ends_with(|c| c == '*' || ('\u{ac00}'..='\u{d7a3}').contains(&c));
                 let canonical = text::read(phrase.trim_end_matches('*'), &KnownWords::default());
                 phrases.push(text::words(canonical.glyphs()).0);
                 patterns.push((concept, open));
