@@ -22,17 +22,16 @@ pub enum Bench {
 }
 
 pub fn run(bench: Bench, formats: &[String]) -> Result<()> {
+    if !formats.is_empty() && !matches!(bench, Bench::Importers) {
+        bail!("only the importers' benchmark takes formats");
+    }
     let name = match bench {
         Bench::Api => "api",
         Bench::Import => "import",
         Bench::Importers => return in_crate("stance-importers", "importers", formats),
-        Bench::Detector if formats.is_empty() => return in_crate("stance-trainer", "detector", formats),
-        Bench::Detector => "detector",
+        Bench::Detector => return in_crate("stance-trainer", "detector", &[]),
         Bench::Web => "web",
     };
-    if !formats.is_empty() {
-        bail!("only the importers' benchmark takes formats");
-    }
     step("PostgreSQL", provision::postgresql)?;
     let browser = matches!(bench, Bench::Web).then(|| step("Chromium", provision::browser)).transpose()?;
     step("dashboard (wasm)", frontend::build)?;

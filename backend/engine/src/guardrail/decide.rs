@@ -5,7 +5,7 @@ use super::{
     lexicon::Lexicon,
     model::{Model, features},
     rules::Rules,
-    sensitive::{Formats, Found, Sort},
+    sensitive::{Formats, Found, Sort, Taken},
 };
 use serde::Serialize;
 use stance_shared::{Channel, Verdict};
@@ -45,6 +45,19 @@ pub struct Detection {
     /// What stands in its place in the redacted text, for what is taken out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redaction: Option<String>,
+}
+
+impl Detection {
+    /// One without a place.
+    fn of(rule: &str, version: &str, category: &str, score: f32, reason: &str) -> Self {
+        let (rule, version, category) = (rule.to_owned(), version.to_owned(), category.to_owned());
+        let reason = reason.to_owned();
+        Self { rule, version, category, also: Vec::new(), score, span: None, reason, redaction: None }
+    }
+
+    fn at(self, span: Range<usize>) -> Self {
+        Self { span: Some((span.start, span.end)), ..self }
+    }
 }
 
 /// The answer for a text.
@@ -104,16 +117,8 @@ impl Detector {
                 if !rule.counts(channel) {
                     continue;
                 }
-                detections.push(Detection {
-                    rule: rule.id.clone(),
-                    version: self.rules.version.clone(),
-                    category: rule.category.clone(),
-                    also: rule.also.clone(),
-                    score: rule.score,
-                    span: Some((hit.span.start, hit.span.end)),
-                    reason: rule.reason.clone(),
-                    redaction: None,
-                });
+                let found = Detection::of(&rule.id, &self.rules.version, &rule.category, rule.score, &rule.reason);
+                detections.push(Detection { also: rule.also.clone(), ..found.at(hit.span.clone()) });
                 // What an argument does is certain, whoever wrote it; and a model's own answers are not what the model learned from.
                 if rule.id.starts_with("argument.") || channel == Channel::ModelOutput {
                     score = score.max(rule.score);
@@ -124,43 +129,26 @@ impl Detector {
                 let answer = self.model.answer(&features::features(&reading), &fired);
                 score = score.max(answer.score);
                 if answer.score >= FLAG {
-                    let glyphs = reading.words.get(answer.words.clone()).unwrap_or_default();
-                    let glyphs = glyphs.first().zip(glyphs.last()).map(|(a, b)| a.glyphs.start..b.glyphs.end);
-                    let span = glyphs.map(|glyphs| reading.canonical.original_of(glyphs));
-                    detections.push(Detection {
-                        rule: "model".to_owned(),
-                        version: self.model.version.clone(),
-                        category: INJECTION.to_owned(),
-                        also: Vec::new(),
-                        score: answer.score,
-                        span: span.map(|s| (s.start, s.end)),
-                        reason: "reads like an attack on a model".to_owned(),
-                        redaction: None,
+                    let reason = "reads like an attack on a model";
+                    let found = Detection::of("model", &self.model.version, INJECTION, answer.score, reason);
+                    detections.push(match reading.original_of(answer.words) {
+                        Some(span) => found.at(span),
+                        None => found,
                     });
                 }
             }
             for shape in abuse::shapes(text, &reading.lower, &reading.words) {
                 score = score.max(shape.score);
-                detections.push(Detection {
-                    rule: shape.rule.to_owned(),
-                    version: self.rules.version.clone(),
-                    category: CONSUMPTION.to_owned(),
-                    also: Vec::new(),
-                    score: shape.score,
-                    span: Some((shape.span.start, shape.span.end)),
-                    reason: shape.reason.to_owned(),
-                    redaction: None,
-                });
+                let found = Detection::of(shape.rule, &self.rules.version, CONSUMPTION, shape.score, shape.reason);
+                detections.push(found.at(shape.span));
             }
         }
-        let mut taken: Vec<Range<usize>> = Vec::new();
+        let mut taken = Taken::default();
         for formats in [&self.secrets, &self.personal] {
             let mut add = |found: &Found<'_>, span: Range<usize>| {
-                if span.is_empty() || taken.iter().any(|t| t.start < span.end && span.start < t.end) {
-                    return;
+                if !span.is_empty() && taken.take(span.clone()) {
+                    detections.push(sensitive(formats, found, span));
                 }
-                taken.push(span.clone());
-                detections.push(sensitive(formats, found, span));
             };
             for found in formats.find(text) {
                 add(&found, found.start..found.end);
@@ -189,19 +177,12 @@ fn sensitive(formats: &Formats, found: &Found<'_>, span: Range<usize>) -> Detect
         Sort::Secret => ("secret", 0.95),
         Sort::Personal => ("personal", 0.9),
     };
-    Detection {
-        rule: format!("{prefix}.{}", format.id),
-        version: formats.version.clone(),
-        category: SENSITIVE.to_owned(),
-        also: Vec::new(),
-        score,
-        span: Some((span.start, span.end)),
-        reason: format.name.clone(),
-        redaction: REDACTED.contains(&format.label.as_str()).then(|| match formats.sort {
-            Sort::Secret => format!("[SECRET {}]", format.id),
-            Sort::Personal => format!("[{}]", format.label),
-        }),
-    }
+    let redaction = REDACTED.contains(&format.label.as_str()).then(|| match formats.sort {
+        Sort::Secret => format!("[SECRET {}]", format.id),
+        Sort::Personal => format!("[{}]", format.label),
+    });
+    let rule = format!("{prefix}.{}", format.id);
+    Detection { redaction, ..Detection::of(&rule, &formats.version, SENSITIVE, score, &format.name).at(span) }
 }
 
 /// The text without what the detections take out.

@@ -3,7 +3,7 @@
 use super::text::{self, Canonical, KnownWords, Word};
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 /// A place where a text speaks of a concept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,15 @@ pub struct Reading {
     pub words: Vec<Word>,
     /// In the order of the text; they do not overlap within a concept.
     pub mentions: Vec<Mention>,
+}
+
+impl Reading {
+    /// Bytes of the original for a run of words; `None` for none.
+    #[must_use]
+    pub fn original_of(&self, words: Range<usize>) -> Option<Range<usize>> {
+        let words = self.words.get(words)?;
+        Some(self.canonical.original_of(words.first()?.glyphs.start..words.last()?.glyphs.end))
+    }
 }
 
 /// The phrases of all concepts, compiled.

@@ -118,10 +118,7 @@ impl Rules {
             let span = match candidates[at].then(pattern).flatten() {
                 Some(hit) => Some(reading.canonical.original(hit.range())),
                 None => sequence(&reading.mentions, &compiled.concepts, rule.within)
-                    .map(|words| {
-                        let glyphs = reading.words[words.start].glyphs.start..reading.words[words.end - 1].glyphs.end;
-                        reading.canonical.original_of(glyphs)
-                    })
+                    .and_then(|words| reading.original_of(words))
                     .or_else(|| {
                         let decodings = &reading.canonical.decodings;
                         decodings.iter().find(|d| compiled.disguises.contains(&d.disguise)).map(|d| d.span.clone())

@@ -98,7 +98,6 @@ fn lines(mut input: impl BufRead, output: impl Write, detector: &Detector, chann
     if wrong > MAX_TOLD {
         say(&format!("stance detect: {wrong} lines were wrong"));
     }
-    output.flush()?;
     Ok(wrong)
 }
 

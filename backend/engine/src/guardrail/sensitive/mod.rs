@@ -4,10 +4,13 @@ pub mod checks;
 #[cfg(test)]
 mod tests;
 
-use super::patterns::{Keywords, compile};
+use super::{
+    patterns::{Keywords, compile},
+    text::base64,
+};
 use regex_automata::{Input, meta::Regex};
 use serde::Deserialize;
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 /// Whether something is a secret of a machine or data on a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +106,7 @@ impl Formats {
     #[must_use]
     pub fn find(&self, text: &str) -> Vec<Found<'_>> {
         let candidates = self.keywords.present(text);
-        let mut found: Vec<Found<'_>> = Vec::new();
+        let (mut found, mut taken) = (Vec::new(), Taken::default());
         for (at, (format, regex, check)) in self.formats.iter().enumerate() {
             if !candidates[at] {
                 continue;
@@ -114,9 +117,7 @@ impl Formats {
                 regex.search_captures(&Input::new(text).range(from..), &mut captures);
                 let Some(span) = captures.get_group(1).or_else(|| captures.get_group(0)) else { break };
                 from = next(text, span.end.max(span.start + 1));
-                if format.accepts(text, span.range(), *check)
-                    && !found.iter().any(|f| f.start < span.end && span.start < f.end)
-                {
+                if format.accepts(text, span.range(), *check) && taken.take(span.range()) {
                     found.push(Found { format, start: span.start, end: span.end });
                 }
                 if from >= text.len() {
@@ -126,6 +127,22 @@ impl Formats {
         }
         found.sort_by_key(|f| (f.start, f.end));
         found
+    }
+}
+
+/// Places of a text that do not overlap.
+#[derive(Default)]
+pub struct Taken(BTreeMap<usize, usize>);
+
+impl Taken {
+    /// Takes a place unless a part of it is taken; whether it was free. In time that grows with the logarithm of their number.
+    pub fn take(&mut self, span: Range<usize>) -> bool {
+        // The last that begins before this one's end is the only one that can reach into it.
+        let is_free = self.0.range(..span.end).next_back().is_none_or(|(_, end)| *end <= span.start);
+        if is_free {
+            self.0.insert(span.start, span.end);
+        }
+        is_free
     }
 }
 
@@ -191,24 +208,7 @@ fn is_json(part: &str) -> bool {
     decode(part).is_some_and(|bytes| bytes.first() == Some(&b'{') && bytes.contains(&b'"'))
 }
 
-/// URL-safe Base64 without padding.
+/// Base64 with its padding or without.
 fn decode(text: &str) -> Option<Vec<u8>> {
-    let (mut bits, mut have, mut bytes) = (0_u32, 0, Vec::new());
-    for byte in text.bytes().filter(|b| *b != b'=') {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'-' | b'+' => 62,
-            b'_' | b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(value);
-        have += 6;
-        if have >= 8 {
-            have -= 8;
-            bytes.push(u8::try_from((bits >> have) & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
+    base64(&text.bytes().filter(|byte| *byte != b'=').collect::<Vec<_>>())
 }

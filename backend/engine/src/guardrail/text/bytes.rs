@@ -1,6 +1,6 @@
 //! Text written as numbers: Base64, Base32, hex, binary, decimal codes, Morse.
 
-use super::{Decodings, Disguise, Glyph, escapes, spread};
+use super::{Decodings, Disguise, Glyph, escapes, replace_runs, spread};
 
 /// Base64 shorter than this decodes to something readable by chance.
 const MIN_BASE64: usize = 16;
@@ -10,28 +10,14 @@ const MIN_CODES: usize = 6;
 
 /// Replaces runs of letters and digits that are Base64 (also URL-safe), Base32 or hex and decode to readable text.
 pub(super) fn tokens(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<Glyph>> {
-    let mut out: Option<Vec<Glyph>> = None;
-    let mut at = 0;
-    while at < glyphs.len() {
+    replace_runs(glyphs, decodings, |at| {
         let length = glyphs[at..].iter().take_while(|g| is_base64(g.char)).count();
         let run = &glyphs[at..at + length];
         match (length >= MIN_BASE64.min(MIN_HEX)).then(|| token(run)).flatten() {
-            Some((disguise, decoded)) => {
-                let out = out.get_or_insert_with(|| glyphs[..at].to_vec());
-                decodings.add(disguise, run, decoded.iter().copied());
-                spread(&decoded, run, out);
-                at += length;
-            }
-            None => {
-                let next = (at + length + 1).min(glyphs.len());
-                if let Some(out) = &mut out {
-                    out.extend_from_slice(&glyphs[at..next]);
-                }
-                at = next;
-            }
+            Some((disguise, decoded)) => (length, Some((disguise, spread(&decoded, run)))),
+            None => (length + 1, None),
         }
-    }
-    out
+    })
 }
 
 fn is_base64(char: char) -> bool {
@@ -61,16 +47,21 @@ fn token(run: &[Glyph]) -> Option<(Disguise, Vec<char>)> {
     if upper == 0 || lower == 0 {
         return None;
     }
-    let bits = body.iter().map(|&b| {
-        u32::from(match b {
-            b'A'..=b'Z' => b - b'A',
-            b'a'..=b'z' => b - b'a' + 26,
-            b'0'..=b'9' => b - b'0' + 52,
-            b'+' | b'-' => 62,
-            _ => 63,
-        })
-    });
-    prose(&pack(bits, 6)).map(|chars| (Disguise::Base64, chars))
+    prose(&base64(body)?).map(|chars| (Disguise::Base64, chars))
+}
+
+/// Base64, also URL-safe, without its padding; `None` when another sign is in it.
+pub(in crate::guardrail) fn base64(body: &[u8]) -> Option<Vec<u8>> {
+    let value = |&byte: &u8| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    };
+    let values: Vec<u32> = body.iter().map(|byte| value(byte).map(u32::from)).collect::<Option<_>>()?;
+    Some(pack(values.into_iter(), 6))
 }
 
 /// Groups of `width` bits as bytes; what is left over is padding.
@@ -100,24 +91,13 @@ pub(super) fn numbers(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec
     if glyphs.iter().filter(|g| g.char.is_ascii_digit()).count() < 2 * MIN_CODES {
         return None;
     }
-    let mut out: Option<Vec<Glyph>> = None;
-    let (mut at, mut copied) = (0, 0);
-    while at < glyphs.len() {
+    replace_runs(glyphs, decodings, |at| {
         let is_start = glyphs[at].char.is_ascii_hexdigit() && !(at > 0 && glyphs[at - 1].char.is_ascii_alphanumeric());
-        let Some((disguise, decoded, length)) = is_start.then(|| codes(&glyphs[at..])).flatten() else {
-            at += 1;
-            continue;
-        };
-        let out = out.get_or_insert_with(Vec::new);
-        out.extend_from_slice(&glyphs[copied..at]);
-        decodings.add(disguise, &glyphs[at..at + length], decoded.iter().copied());
-        spread(&decoded, &glyphs[at..at + length], out);
-        at += length;
-        copied = at;
-    }
-    let mut out = out?;
-    out.extend_from_slice(&glyphs[copied..]);
-    Some(out)
+        match is_start.then(|| codes(&glyphs[at..])).flatten() {
+            Some((disguise, decoded, length)) => (length, Some((disguise, spread(&decoded, &glyphs[at..at + length])))),
+            None => (1, None),
+        }
+    })
 }
 
 /// Codes of one width or base, set apart by the same few signs.
@@ -156,24 +136,12 @@ fn codes(rest: &[Glyph]) -> Option<(Disguise, Vec<char>, usize)> {
 /// Replaces runs of Morse code.
 pub(super) fn morse(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<Glyph>> {
     let is_morse = |c: char| matches!(c, '.' | '-' | ' ' | '/' | '|' | '·' | '−' | '–' | '_');
-    let mut out: Option<Vec<Glyph>> = None;
-    let (mut at, mut copied) = (0, 0);
-    while at < glyphs.len() {
+    replace_runs(glyphs, decodings, |at| {
         let length = glyphs[at..].iter().take_while(|g| is_morse(g.char)).count();
-        if length >= 12
-            && let Some(decoded) = from_morse(&glyphs[at..at + length])
-        {
-            let out = out.get_or_insert_with(Vec::new);
-            out.extend_from_slice(&glyphs[copied..at]);
-            decodings.add(Disguise::Morse, &glyphs[at..at + length], decoded.iter().copied());
-            spread(&decoded, &glyphs[at..at + length], out);
-            copied = at + length;
-        }
-        at += length.max(1);
-    }
-    let mut out = out?;
-    out.extend_from_slice(&glyphs[copied..]);
-    Some(out)
+        let run = &glyphs[at..at + length];
+        let decoded = (length >= 12).then(|| from_morse(run)).flatten();
+        (length.max(1), decoded.map(|decoded| (Disguise::Morse, spread(&decoded, run))))
+    })
 }
 
 fn from_morse(run: &[Glyph]) -> Option<Vec<char>> {

@@ -26,7 +26,7 @@ fn replace(
         };
         let from = &glyphs[at..at + length];
         found.push(Glyph { char: lead, start: from[0].start, end: from[length - 1].end });
-        super::spread(&chars, from, &mut out);
+        out.extend(super::spread(&chars, from));
         decoded.extend(chars);
         at += length;
     }

@@ -111,13 +111,8 @@ fn smuggled(carriers: &[Glyph]) -> Option<Vec<Glyph>> {
             _ => None,
         })
         .collect();
-    let text = String::from_utf8(bytes).ok()?;
-    if text.len() < FEW || text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
-        return None;
-    }
-    let mut out = Vec::new();
-    super::spread(&text.chars().collect::<Vec<_>>(), carriers, &mut out);
-    Some(out)
+    let text = (bytes.len() >= FEW).then(|| super::escapes::text(&bytes)).flatten()?;
+    Some(super::spread(&text, carriers))
 }
 
 /// Characters without a picture that may stand anywhere.

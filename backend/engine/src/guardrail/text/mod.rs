@@ -20,6 +20,7 @@ mod words;
 use serde::{Serialize, Serializer};
 use std::ops::Range;
 
+pub(super) use bytes::base64;
 pub use words::{Kind, KnownWords, Word, words};
 
 /// Layers of encoding that are taken off. Attackers nest two or three; each costs a pass over the text.
@@ -265,16 +266,38 @@ impl Decodings {
     }
 }
 
-/// Spreads decoded characters evenly over the glyphs that they came from.
-fn spread(decoded: &[char], from: &[Glyph], out: &mut Vec<Glyph>) {
-    let last = from.len().saturating_sub(1);
-    for (i, &char) in decoded.iter().enumerate() {
-        let at = |i: usize| (i * from.len() / decoded.len()).min(last);
-        let (Some(first), Some(end)) =
-            (from.get(at(i)), from.get(at(i + 1).max(at(i) + 1).saturating_sub(1).min(last)))
-        else {
-            continue;
-        };
-        out.push(Glyph { char, start: first.start.min(end.start), end: first.end.max(end.end) });
+/// Replaces disguised runs. `one` looks at a place and says how many glyphs it is done with and, where these are a disguise, what they
+/// say. `None` when nothing was found.
+fn replace_runs(
+    glyphs: &[Glyph],
+    decodings: &mut Decodings,
+    one: impl Fn(usize) -> (usize, Option<(Disguise, Vec<Glyph>)>),
+) -> Option<Vec<Glyph>> {
+    let mut out: Option<Vec<Glyph>> = None;
+    let (mut at, mut copied) = (0, 0);
+    while at < glyphs.len() {
+        let (length, found) = one(at);
+        if let Some((disguise, says)) = found {
+            let out = out.get_or_insert_default();
+            out.extend_from_slice(&glyphs[copied..at]);
+            decodings.add(disguise, &glyphs[at..at + length], says.iter().map(|g| g.char));
+            out.extend(says);
+            copied = at + length;
+        }
+        at += length;
     }
+    let mut out = out?;
+    out.extend_from_slice(&glyphs[copied..]);
+    Some(out)
+}
+
+/// Decoded characters, spread evenly over the glyphs that they came from.
+fn spread(decoded: &[char], from: &[Glyph]) -> Vec<Glyph> {
+    let last = from.len().saturating_sub(1);
+    let at = |i: usize| (i * from.len() / decoded.len()).min(last);
+    let glyph = |(i, &char): (usize, &char)| {
+        let (first, end) = (from.get(at(i))?, from.get(at(i + 1).max(at(i) + 1).saturating_sub(1).min(last))?);
+        Some(Glyph { char, start: first.start.min(end.start), end: first.end.max(end.end) })
+    };
+    decoded.iter().enumerate().filter_map(glyph).collect()
 }

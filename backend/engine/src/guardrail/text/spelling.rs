@@ -1,30 +1,19 @@
 //! Words spelled to be missed by a filter: letters set apart, digits for letters.
 
-use super::{Decodings, Disguise, Glyph, KnownWords};
+use super::{Decodings, Disguise, Glyph, KnownWords, replace_runs};
 
 /// Single letters in a row that are a word set apart, and no list of initials.
 const MIN_SPACED: usize = 5;
 
 /// Joins letters that are set apart by one sign each. Two or more blanks between them are the end of a word.
 pub(super) fn spaced(glyphs: &[Glyph], _: &KnownWords, decodings: &mut Decodings) -> Option<Vec<Glyph>> {
-    let mut out: Option<Vec<Glyph>> = None;
-    let (mut at, mut copied) = (0, 0);
-    while at < glyphs.len() {
+    replace_runs(glyphs, decodings, |at| {
         let starts = glyphs[at].char.is_alphanumeric() && !(at > 0 && glyphs[at - 1].char.is_alphanumeric());
-        let Some((joined, length)) = starts.then(|| spaced_run(&glyphs[at..])).flatten() else {
-            at += 1;
-            continue;
-        };
-        let out = out.get_or_insert_with(Vec::new);
-        out.extend_from_slice(&glyphs[copied..at]);
-        decodings.add(Disguise::Spaced, &glyphs[at..at + length], joined.iter().map(|g| g.char));
-        out.extend(joined);
-        at += length;
-        copied = at;
-    }
-    let mut out = out?;
-    out.extend_from_slice(&glyphs[copied..]);
-    Some(out)
+        match starts.then(|| spaced_run(&glyphs[at..])).flatten() {
+            Some((joined, length)) => (length, Some((Disguise::Spaced, joined))),
+            None => (1, None),
+        }
+    })
 }
 
 fn spaced_run(rest: &[Glyph]) -> Option<(Vec<Glyph>, usize)> {
@@ -65,7 +54,7 @@ pub(super) fn leet(glyphs: &[Glyph], known: &KnownWords, decodings: &mut Decodin
         let token = &glyphs[at..at + length];
         if (1..24).contains(&length) {
             let letters = token.iter().filter(|g| g.char.is_alphabetic()).count();
-            let inner = token.strip_suffix_signs();
+            let inner = without_signs(token);
             if letters > 0 && letters < inner.len() || letters == 0 && length <= 3 && inner.len() == length {
                 candidates.push((at, inner.len(), letters));
             }
@@ -124,13 +113,7 @@ fn plain(char: char, l: char) -> char {
 }
 
 /// A token without the exclamation marks at its end.
-trait StripSigns {
-    fn strip_suffix_signs(&self) -> &Self;
-}
-
-impl StripSigns for [Glyph] {
-    fn strip_suffix_signs(&self) -> &Self {
-        let end = self.iter().rposition(|g| !matches!(g.char, '!' | '\'' | '|' | '+')).map_or(0, |at| at + 1);
-        &self[..end]
-    }
+fn without_signs(token: &[Glyph]) -> &[Glyph] {
+    let end = token.iter().rposition(|g| !matches!(g.char, '!' | '\'' | '|' | '+')).map_or(0, |at| at + 1);
+    &token[..end]
 }
