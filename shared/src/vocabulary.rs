@@ -127,6 +127,30 @@ vocabulary! {
         Memory = "MEMORY", "Memory";
     }
 
+    /// What happened in an agent's run.
+    EventKind {
+        /// A text for the model: a user's turn, or a system prompt.
+        Prompt = "PROMPT", "Prompt";
+        /// What the model answered.
+        Response = "RESPONSE", "Response";
+        /// The model or agent called a tool.
+        ToolCall = "TOOL_CALL", "Tool call";
+        /// What the tool gave back.
+        ToolResult = "TOOL_RESULT", "Tool result";
+        /// What a tool says of itself, as a server lists it.
+        ToolDescription = "TOOL_DESCRIPTION", "Tool description";
+        /// A document was retrieved for the model.
+        Retrieval = "RETRIEVAL", "Retrieval";
+        MemoryRead = "MEMORY_READ", "Memory read";
+        MemoryWrite = "MEMORY_WRITE", "Memory write";
+        /// One agent handed work to another.
+        Delegation = "DELEGATION", "Delegation";
+        /// A person allowed or refused a step.
+        Approval = "APPROVAL", "Approval";
+        /// What a guardrail that is not Stance's said.
+        Guardrail = "GUARDRAIL", "Guardrail";
+    }
+
     /// What is done about a text, mildest first.
     Verdict {
         Allow = "ALLOW", "Allow";
@@ -248,6 +272,39 @@ vocabulary! {
         C = "C", "C";
         D = "D", "D";
         F = "F", "F";
+    }
+}
+
+impl Channel {
+    /// What a text on the channel is, unless it says so itself.
+    #[must_use]
+    pub const fn event_kind(self) -> EventKind {
+        match self {
+            Self::UserInput | Self::SystemPrompt => EventKind::Prompt,
+            Self::ModelOutput => EventKind::Response,
+            Self::ToolDescription => EventKind::ToolDescription,
+            Self::ToolInput => EventKind::ToolCall,
+            Self::ToolOutput => EventKind::ToolResult,
+            Self::Document => EventKind::Retrieval,
+            Self::Memory => EventKind::MemoryRead,
+        }
+    }
+}
+
+impl EventKind {
+    /// The channel of the event's text, unless it names one; `None` for what is no text of a conversation.
+    #[must_use]
+    pub const fn channel(self) -> Option<Channel> {
+        match self {
+            Self::Prompt => Some(Channel::UserInput),
+            Self::Response => Some(Channel::ModelOutput),
+            Self::ToolCall => Some(Channel::ToolInput),
+            Self::ToolResult => Some(Channel::ToolOutput),
+            Self::ToolDescription => Some(Channel::ToolDescription),
+            Self::Retrieval => Some(Channel::Document),
+            Self::MemoryRead | Self::MemoryWrite => Some(Channel::Memory),
+            Self::Delegation | Self::Approval | Self::Guardrail => None,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod code;
 pub mod container;
 mod cyclonedx;
 mod defectdojo;
+pub mod events;
 mod fickling;
 mod garak;
 #[cfg(any(test, feature = "generate"))]
