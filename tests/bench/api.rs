@@ -26,9 +26,9 @@ const AFTER: &str = "select id, fingerprint, asset_id, layer, severity, score, a
     remediation, string_to_array(categories, ' ') as categories, risk, status, first_seen, resolved_at, decision_id, assignee_id \
     from finding join (select id from finding where true and (risk, id) < ($2, $3) order by risk desc, id desc limit $1) page using (id) \
     order by risk desc, id desc";
-const ASSETS: &str = "select asked, asset.* from (select id as asked, coalesce(merged_into, id) as root from asset where id = any($1)) named \
-    join lateral (select id, kind, external_key, name, owner, environment, exposure, criticality, lifecycle, tags, attributes, first_seen, \
-    last_seen, risk from asset where id = root) asset on true";
+const ASSETS: &str = "select named.id as asked, a.id, a.kind, a.external_key, a.name, a.owner, a.environment, a.exposure, a.criticality, \
+    a.lifecycle, a.tags, a.attributes, a.first_seen, a.last_seen, a.risk from asset named join asset a on a.id = named.root_id \
+    where named.id = any($1)";
 
 /// A row in the list's order.
 type Key = (f64, Uuid);
@@ -179,7 +179,13 @@ impl Driver {
         }
         .fetch_all(&mut self.connection)
         .await?;
+        let assets: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("explain (costs off) {ASSETS}")))
+            .bind(vec![Uuid::nil()])
+            .fetch_all(&mut self.connection)
+            .await?;
         self.rollback().await?;
+        let assets = assets.join("\n");
+        ensure!(assets.matches("Index Scan using asset_pkey").count() == 2, "the plan of the assets is\n{assets}");
         let plan = plan.join("\n");
         let (outer, found) = plan.split_once("Limit").with_context(|| format!("the plan is\n{plan}"))?;
         let by_index =

@@ -37,7 +37,7 @@ pub(super) fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     }
     if let Some(asset) = filter.asset {
         // The id of an alias means the asset that it is part of.
-        query.push(" and finding.asset_id = (select coalesce(a.merged_into, a.id) from asset a where a.id = ");
+        query.push(" and finding.asset_id = (select a.root_id from asset a where a.id = ");
         query.push_bind(asset).push(")");
     }
     if !filter.asset_kind.is_empty() {

@@ -130,7 +130,7 @@ pub async fn assets(tx: &mut TenantTx, reports: &[ReportId], limit: i64) -> Resu
     let rows = sqlx::query!(
         r#"select r.id as "report!", a.asset_id as "asset!"
          from unnest($2::uuid[]) r(id), lateral (
-             select distinct coalesce(n.merged_into, n.id) as asset_id
+             select distinct n.root_id as asset_id
              from report_scan rs join scan s on s.tenant_id = rs.tenant_id and s.id = rs.scan_id
              join asset n on n.tenant_id = s.tenant_id and n.id = s.asset_id
              where rs.tenant_id = $1 and rs.report_id = r.id order by 1 limit $3) a"#,

@@ -34,7 +34,7 @@ pub(super) async fn of(tx: &mut TenantTx, ids: &[AssetId]) -> Result<Vec<(AssetI
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"select merged_into as "asset!: AssetId", id as "id: AssetId", external_key, name, merged_at as "at!", merged_by as "by!"
-           from asset where merged_into = any($1) order by merged_at, id"#,
+           from asset where root_id = any($1) and merged_into is not null order by merged_at, id"#,
         &ids,
     )
     .fetch_all(tx.conn())
@@ -70,7 +70,7 @@ pub(super) async fn merge(tx: &mut TenantTx, keep: AssetId, others: &[AssetId]) 
     let others: Vec<Uuid> = others.iter().map(|id| id.0).collect();
     sqlx::query!(
         "with earlier as (
-             update asset set merged_into = $1 where merged_into = any($2)
+             update asset set merged_into = $1 where root_id = any($2) and merged_into is not null
          ), figures as (
              delete from asset_risk where asset_id = any($2)
          ), marks as (

@@ -15,7 +15,7 @@ pub(super) async fn of(tx: &mut TenantTx, ids: &[AssetId]) -> Result<Vec<(AssetI
     let rows = sqlx::query!(
         r#"select q.id as "asset!: AssetId", s.attribute, s.source_kind, s.source, s.version, s.value,
                s.report_id as "report: ReportId", s.at, case when n.merged_into is not null then n.external_key end as alias
-           from asset q join asset n on n.id = coalesce(q.merged_into, q.id) or n.merged_into = coalesce(q.merged_into, q.id)
+           from asset q join asset n on n.root_id = q.root_id
            join asset_statement s on s.asset_id = n.id
            where q.id = any($1) order by s.attribute, s.at desc, s.source"#,
         &uuids(ids),
@@ -69,8 +69,7 @@ pub(super) async fn note(tx: &mut TenantTx, source: &Source, sayings: &[Saying])
            )
            select place as "place!" from fresh
            where $7 <> 'TOOL' or not exists (select from asset_statement d join asset a on a.id = d.asset_id
-               where d.attribute = fresh.attribute and d.source_kind <> 'TOOL' and coalesce(a.merged_into, a.id) = fresh.asset
-                 and (a.id = fresh.asset or a.merged_into = fresh.asset))
+               where d.attribute = fresh.attribute and d.source_kind <> 'TOOL' and a.root_id = fresh.asset)
            order by place"#,
         tenant,
         &said,

@@ -14,13 +14,16 @@ use uuid::Uuid;
 const COLUMNS: &str = "id, kind, external_key, name, owner, environment, exposure, criticality, lifecycle, tags, \
     attributes, first_seen, last_seen, risk";
 
+/// [`COLUMNS`] of the asset called `name` in the query.
+fn columns_of(name: &str) -> String {
+    COLUMNS.split(", ").map(|column| format!("{name}.{column}")).collect::<Vec<_>>().join(", ")
+}
+
 /// The assets with these ids, under the id that was asked for: that of an alias gives the asset that it became part of.
 pub(super) async fn by_ids(tx: &mut TenantTx, ids: &[AssetId]) -> Result<Vec<(AssetId, Asset)>> {
-    let mut query = QueryBuilder::<Postgres>::new(
-        "select asked, asset.* from (select id as asked, coalesce(merged_into, id) as root from asset where id = any(",
-    );
-    query.push_bind(ids.to_vec()).push(")) named join lateral (select ").push(COLUMNS);
-    query.push(" from asset where id = root) asset on true");
+    let mut query = QueryBuilder::<Postgres>::new("select named.id as asked, ");
+    query.push(columns_of("a")).push(" from asset named join asset a on a.id = named.root_id where named.id = any(");
+    query.push_bind(ids.to_vec()).push(")");
     let rows = query.build().fetch_all(tx.conn()).await?;
     rows.iter().map(|row| Ok((row.try_get("asked")?, Asset::from_row(row)?))).collect()
 }
@@ -52,10 +55,10 @@ pub(super) async fn lock_by_keys(tx: &mut TenantTx, keys: &[AssetRef]) -> Result
     );
     query.push_bind(kinds).push(", ").push_bind(names);
     query.push("::text[]) n(kind, key)) select n.key as named, s.id as said, ");
-    query.push(COLUMNS.split(", ").map(|column| format!("a.{column}")).collect::<Vec<_>>().join(", "));
+    query.push(columns_of("a"));
     query.push(
         " from named n join asset s on s.kind = n.kind and s.identity = n.identity
-         join asset a on a.id = coalesce(s.merged_into, s.id) order by a.kind, a.identity for update of a",
+         join asset a on a.id = s.root_id order by a.kind, a.identity for update of a",
     );
     let rows = query.build().fetch_all(tx.conn()).await?;
     rows.iter()
@@ -75,7 +78,7 @@ fn columns(keys: &[AssetRef]) -> (Vec<AssetKind>, Vec<String>) {
 pub(super) async fn by_keys(tx: &mut TenantTx, keys: &[AssetRef]) -> Result<Vec<(AssetRef, Named)>> {
     let (kinds, names) = columns(keys);
     let rows = sqlx::query!(
-        r#"select n.kind as "kind!: AssetKind", n.key as "key!", s.id as "said: AssetId", coalesce(s.merged_into, s.id) as "asset!: AssetId"
+        r#"select n.kind as "kind!: AssetKind", n.key as "key!", s.id as "said: AssetId", s.root_id as "asset!: AssetId"
            from (select kind, key, asset_identity(kind, key) as identity from unnest($1::text[], $2::text[]) k(kind, key)) n
            join asset s on s.kind = n.kind and s.identity = n.identity"#,
         &kinds as &[AssetKind],
@@ -217,7 +220,7 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     if let Some(key) = &filter.external_key {
         let kinds: Vec<String> = AssetKind::WORDS.iter().map(|&word| word.to_owned()).collect();
         query.push(
-            " and id in (select coalesce(s.merged_into, s.id) from asset s where (s.kind, s.identity) in
+            " and id in (select s.root_id from asset s where (s.kind, s.identity) in
                 (select k, asset_identity(k, ",
         );
         query.push_bind(key.clone()).push(") from unnest(").push_bind(kinds).push("::text[]) k))");
@@ -225,9 +228,8 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     if let Some(pattern) = &filter.search {
         query.push(" and (name ilike ").push_bind(pattern.clone());
         query.push(" or external_key ilike ").push_bind(pattern.clone());
-        query.push(
-            " or id in (select s.merged_into from asset s where s.merged_into is not null and s.external_key ilike ",
-        );
+        query
+            .push(" or id in (select s.root_id from asset s where s.merged_into is not null and s.external_key ilike ");
         query.push_bind(pattern.clone()).push("))");
     }
 }
@@ -243,7 +245,7 @@ pub(super) async fn list(
     query.push(COLUMNS).push(" from asset");
     push_filter(&mut query, filter);
     let column = match sort {
-        Sort::Risk => "coalesce(risk, -1)",
+        Sort::Risk => "risk_order",
         Sort::Name => "name",
         Sort::LastSeen => "last_seen",
     };
@@ -328,7 +330,7 @@ pub(super) async fn history(tx: &mut TenantTx, ids: &[AssetId], limit: i64) -> R
     let rows = sqlx::query!(
         r#"select a.id as "asset!: AssetId", c.at, c.actor, c.summary, c.changes
            from unnest($1::uuid[]) as a(id), lateral (
-               select * from asset_change where asset_id in (select m.id from asset m where m.id = a.id or m.merged_into = a.id)
+               select * from asset_change where asset_id in (select m.id from asset m where m.root_id = a.id)
                order by id desc limit $2) as c
            order by a.id, c.id desc"#,
         &ids,

@@ -92,9 +92,9 @@ pub async fn facts(tx: &mut TenantTx, assets: Option<&[Uuid]>) -> Result<Vec<Fac
     let rows = sqlx::query!(
         r#"with checked as (
                -- Of the same check under several keys the last counts.
-               select coalesce(n.merged_into, n.id) as asset_id, jsonb_object_agg(s.check_id, s.last_at order by s.last_at) as at
+               select n.root_id as asset_id, jsonb_object_agg(s.check_id, s.last_at order by s.last_at) as at
                from assessment s join asset n on n.tenant_id = s.tenant_id and n.id = s.asset_id
-               where s.tenant_id = $1 and ($2::uuid[] is null or coalesce(n.merged_into, n.id) = any($2)) group by 1
+               where s.tenant_id = $1 and ($2::uuid[] is null or n.root_id = any($2)) group by 1
            ), origin as (
                select distinct from_id as id from asset_edge() where tenant_id = $1 and kind in ('TRAINED_ON', 'DERIVED_FROM')
            ), tooled as (
