@@ -1,5 +1,6 @@
-//! Stance's pure core: finding identity and the risk formula. No IO, no clock, no async.
+//! Stance's pure core: finding identity, the risk formula, guardrail detection and policies. No IO, no clock, no async.
 
 pub mod fingerprint;
 pub mod guardrail;
+pub mod policy;
 pub mod risk;

@@ -7,7 +7,7 @@ use super::{
     rules::Rules,
     sensitive::{Formats, Found, Sort, Taken},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use stance_shared::{Channel, Verdict};
 use std::ops::Range;
 
@@ -24,7 +24,7 @@ const INJECTION: &str = "owasp-llm@2025:LLM01";
 const CONSUMPTION: &str = "owasp-llm@2025:LLM10";
 
 /// Something found in a text.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Detection {
     /// The rule, the format, or `model`.
     pub rule: String,
@@ -33,7 +33,7 @@ pub struct Detection {
     /// `framework@version:id`.
     pub category: String,
     /// Categories of other frameworks.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
     /// How sure this alone is, 0 to 1.
     pub score: f32,
@@ -49,14 +49,30 @@ pub struct Detection {
 
 impl Detection {
     /// One without a place.
-    fn of(rule: &str, version: &str, category: &str, score: f32, reason: &str) -> Self {
+    #[must_use]
+    pub fn of(rule: &str, version: &str, category: &str, score: f32, reason: &str) -> Self {
         let (rule, version, category) = (rule.to_owned(), version.to_owned(), category.to_owned());
         let reason = reason.to_owned();
         Self { rule, version, category, also: Vec::new(), score, span: None, reason, redaction: None }
     }
 
-    fn at(self, span: Range<usize>) -> Self {
+    /// With its place: bytes of the text that was given.
+    #[must_use]
+    pub fn at(self, span: Range<usize>) -> Self {
         Self { span: Some((span.start, span.end)), ..self }
+    }
+}
+
+/// Whether a rule's hit on the channel counts for the score by itself. Others are evidence that the model weighs; secrets and personal data
+/// are no attack.
+#[must_use]
+pub fn counts(rule: &str, channel: Channel) -> bool {
+    // What an argument does is certain, whoever wrote it; and a model's own answers are not what the model learned from.
+    let family = rule.split('.').next().unwrap_or_default();
+    match family {
+        "secret" | "personal" | "policy" => false,
+        "model" | "argument" | "abuse" => true,
+        _ => channel == Channel::ModelOutput,
     }
 }
 
@@ -119,8 +135,7 @@ impl Detector {
                 }
                 let found = Detection::of(&rule.id, &self.rules.version, &rule.category, rule.score, &rule.reason);
                 detections.push(Detection { also: rule.also.clone(), ..found.at(hit.span.clone()) });
-                // What an argument does is certain, whoever wrote it; and a model's own answers are not what the model learned from.
-                if rule.id.starts_with("argument.") || channel == Channel::ModelOutput {
+                if counts(&rule.id, channel) {
                     score = score.max(rule.score);
                 }
             }

@@ -18,4 +18,4 @@ pub mod sensitive;
 mod tests;
 pub mod text;
 
-pub use decide::{BLOCK, Detection, Detector, FLAG, Report, redact};
+pub use decide::{BLOCK, Detection, Detector, FLAG, Report, counts, redact};
