@@ -330,6 +330,7 @@ async fn every_table_that_refers_to_what_is_merged_is_thought_of(pool: PgPool) {
         "finding",
         "scan",
         "score_dirty",
+        "sensor",
     ];
     assert_eq!(assets, known, "see inventory/aliases.rs");
 }
