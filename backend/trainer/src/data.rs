@@ -1,10 +1,16 @@
 //! Texts to learn from: the data card's rows and the generators' own.
 
+use crate::fit::SETTINGS;
 use anyhow::{Context as _, Result};
+use rayon::prelude::*;
 use serde::Deserialize;
 use stance_engine::guardrail::{
     lexicon::Lexicon,
-    model::features::{Features, features},
+    model::{
+        PARTS,
+        features::{Features, features},
+        places,
+    },
     rules::Rules,
     text::KnownWords,
 };
@@ -62,6 +68,8 @@ pub fn read(path: &Path) -> Result<Vec<Row>> {
 /// A row as the model sees it.
 pub struct Example {
     pub features: Features,
+    /// For each part the places of its features in the part's table: sorted once, read in every epoch of every fold.
+    pub places: [Vec<u32>; PARTS],
     /// Rules that hold, as indices.
     pub rules: Vec<usize>,
     pub attack: bool,
@@ -73,17 +81,26 @@ pub struct Example {
 /// The features of rows.
 #[must_use]
 pub fn examples(rows: &[Row], lexicon: &Lexicon, rules: &Rules, known: &KnownWords) -> Vec<Example> {
-    rows.iter()
-        .map(|row| (row, lexicon.read(&row.text, known)))
-        .map(|(row, reading)| Example {
-            features: features(&reading),
+    let example = |row: &Row| {
+        let reading = lexicon.read(&row.text, known);
+        let features = features(&reading);
+        let places = std::array::from_fn(|part| {
+            let mut at = Vec::new();
+            places(features.parts[part].all(), SETTINGS[part].bits, &mut at);
+            at.shrink_to_fit();
+            at
+        });
+        Example {
+            features,
+            places,
             rules: rules.find(&reading).iter().map(|hit| hit.rule).collect(),
             attack: row.is_attack(),
             source: row.source.clone(),
             kind: row.kind.clone(),
             language: row.language.clone(),
-        })
-        .collect()
+        }
+    };
+    rows.par_iter().map(example).collect()
 }
 
 /// Words of letters only that at least three rows hold; rows that hide their text do not count.

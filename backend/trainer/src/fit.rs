@@ -1,9 +1,9 @@
 //! Logistic regression over the presence of hashed features, by AdaGrad.
 
 use crate::data::Example;
-use stance_engine::guardrail::model::{features::Grouped, norm, places, worst_passage};
+use stance_engine::guardrail::model::{PARTS, norm, worst_passage};
 
-/// How a half of the model is fitted.
+/// How a part of the model is fitted.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     pub bits: u32,
@@ -15,21 +15,27 @@ pub struct Settings {
     pub seed: u64,
 }
 
-/// Weights in the making.
-pub struct Half {
-    pub bits: u32,
+/// How each part is fitted.
+pub const SETTINGS: [Settings; PARTS] = [
+    Settings { bits: 19, epochs: 4, rate: 0.2, decay: 1e-5, dropout: 0.3, seed: 1 },
+    Settings { bits: 19, epochs: 4, rate: 0.2, decay: 1e-5, dropout: 0.3, seed: 2 },
+    Settings { bits: 16, epochs: 4, rate: 0.05, decay: 1e-4, dropout: 0.1, seed: 3 },
+];
+
+/// One part's weights in the making.
+pub struct Part {
+    at: usize,
     pub weights: Vec<f32>,
     pub bias: f32,
 }
 
-impl Half {
+impl Part {
     /// The logit of a text, and of its worst passage.
     #[must_use]
-    pub fn score(&self, grouped: &Grouped) -> [f32; 2] {
-        let mut at = Vec::new();
-        places(grouped.all(), self.bits, &mut at);
-        let whole = at.iter().map(|&i| self.weights[i as usize]).sum::<f32>() * norm(at.len());
-        let weight = |hash: u32| self.weights[(hash >> (32 - self.bits)) as usize];
+    pub fn score(&self, example: &Example) -> [f32; 2] {
+        let (places, grouped) = (&example.places[self.at], &example.features.parts[self.at]);
+        let whole = places.iter().map(|&i| self.weights[i as usize]).sum::<f32>() * norm(places.len());
+        let weight = |hash: u32| self.weights[(hash >> (32 - SETTINGS[self.at].bits)) as usize];
         [self.bias + whole, self.bias + worst_passage(grouped, 0..grouped.len(), weight)]
     }
 }
@@ -67,34 +73,35 @@ impl Random {
     }
 }
 
-/// Fits one half. `of` chooses the features, `weights` says how much each example counts.
+/// Fits a part; `weights` says how much each example counts.
 #[must_use]
-pub fn fit(examples: &[&Example], weights: &[f32], of: impl Fn(&Example) -> &Grouped, settings: Settings) -> Half {
+pub fn fit(examples: &[&Example], weights: &[f32], part: usize) -> Part {
+    let settings = SETTINGS[part];
     let size = 1_usize << settings.bits;
-    let mut half = Half { bits: settings.bits, weights: vec![0.0; size], bias: 0.0 };
+    let mut fitted = Part { at: part, weights: vec![0.0; size], bias: 0.0 };
     let mut squares = vec![1e-6_f32; size];
     let mut bias_square = 1e-6_f32;
     let mut random = Random::new(settings.seed);
     let mut order: Vec<usize> = (0..examples.len()).collect();
-    let mut kept = Vec::new();
+    let mut kept: Vec<u32> = Vec::new();
     for _ in 0..settings.epochs {
         random.shuffle(&mut order);
         for &at in &order {
-            places(of(examples[at]).all(), settings.bits, &mut kept);
-            kept.retain(|_| !random.chance(settings.dropout));
+            kept.clear();
+            kept.extend(examples[at].places[part].iter().filter(|_| !random.chance(settings.dropout)));
             let scale = norm(kept.len());
-            let logit = half.bias + kept.iter().map(|&i| half.weights[i as usize]).sum::<f32>() * scale;
+            let logit = fitted.bias + kept.iter().map(|&i| fitted.weights[i as usize]).sum::<f32>() * scale;
             let target = f32::from(u8::from(examples[at].attack));
             let slope = (1.0 / (1.0 + (-logit).exp()) - target) * weights[at];
             bias_square += slope * slope;
-            half.bias -= settings.rate * slope / bias_square.sqrt();
+            fitted.bias -= settings.rate * slope / bias_square.sqrt();
             for &i in &kept {
                 let i = i as usize;
-                let gradient = slope * scale + settings.decay * half.weights[i] * weights[at];
+                let gradient = slope * scale + settings.decay * fitted.weights[i] * weights[at];
                 squares[i] += gradient * gradient;
-                half.weights[i] -= settings.rate * gradient / squares[i].sqrt();
+                fitted.weights[i] -= settings.rate * gradient / squares[i].sqrt();
             }
         }
     }
-    half
+    fitted
 }

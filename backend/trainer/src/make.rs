@@ -3,9 +3,10 @@
 use crate::{
     data::{self, Example, Row},
     evaluate,
+    fit::SETTINGS,
     grammar::Grammar,
     mix,
-    rotate::{self, Fold, Parts, SETTINGS},
+    rotate::{self, Fold, Parts},
 };
 use anyhow::{Result, anyhow};
 use stance_engine::guardrail::{
@@ -64,7 +65,7 @@ impl Corpus {
     }
 
     /// The rotation over the held-out groups.
-    pub fn rotate(&self, told: impl FnMut(&str)) -> Vec<Fold<'_>> {
+    pub fn rotate(&self, told: impl Fn(&str) + Sync) -> Vec<Fold<'_>> {
         rotate::rotate(&self.train, &self.held, &self.own, told)
     }
 }

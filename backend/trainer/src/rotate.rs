@@ -3,9 +3,10 @@
 
 use crate::{
     data::Example,
-    fit::{self, Half, Settings},
+    fit::{self, Part},
     mix::{self, Scored},
 };
+use rayon::prelude::*;
 use stance_engine::guardrail::{
     model::{LOGITS, Mix, PARTS},
     rules::Rules,
@@ -26,31 +27,24 @@ pub const GROUPS: [&[&str]; 10] = [
     &["encoded"],
 ];
 
-/// How each part is fitted.
-pub const SETTINGS: [Settings; PARTS] = [
-    Settings { bits: 19, epochs: 4, rate: 0.2, decay: 1e-5, dropout: 0.3, seed: 1 },
-    Settings { bits: 19, epochs: 4, rate: 0.2, decay: 1e-5, dropout: 0.3, seed: 2 },
-    Settings { bits: 16, epochs: 4, rate: 0.05, decay: 1e-4, dropout: 0.1, seed: 3 },
-];
-
 /// Sources count by the square root of their texts, attacks as much as the rest.
 const POWER: f32 = 0.5;
 
 /// The parts of a model.
-pub struct Parts(pub [Half; PARTS]);
+pub struct Parts(pub Vec<Part>);
 
 impl Parts {
     /// Fits all of them.
     #[must_use]
     pub fn fit(examples: &[&Example]) -> Self {
         let weights = balance(examples);
-        Self(std::array::from_fn(|part| fit::fit(examples, &weights, |e| &e.features.parts[part], SETTINGS[part])))
+        Self((0..PARTS).into_par_iter().map(|part| fit::fit(examples, &weights, part)).collect())
     }
 
     /// The logits of a text.
     #[must_use]
     pub fn score(&self, example: &Example) -> [f32; LOGITS] {
-        let scores: [[f32; 2]; PARTS] = std::array::from_fn(|part| self.0[part].score(&example.features.parts[part]));
+        let scores: [[f32; 2]; PARTS] = std::array::from_fn(|part| self.0[part].score(example));
         std::array::from_fn(|at| scores[at % PARTS][at / PARTS])
     }
 }
@@ -90,17 +84,17 @@ pub fn rotate<'a>(
     train: &'a [Example],
     held: &'a [Example],
     own: &[Example],
-    mut told: impl FnMut(&str),
+    told: impl Fn(&str) + Sync,
 ) -> Vec<Fold<'a>> {
     GROUPS
-        .iter()
+        .par_iter()
         .map(|group| {
             let seen = train.iter().filter(|e| !belongs(group, &e.source) && !e.source.starts_with("encoded"));
             let parts = Parts::fit(&seen.chain(own).collect::<Vec<_>>());
             let texts: Vec<&Example> = train.iter().chain(held).filter(|e| belongs(group, &e.source)).collect();
             let weights = balance(&texts);
             let scored =
-                texts.iter().zip(weights).map(|(e, weight)| Scored { example: e, logits: parts.score(e), weight });
+                texts.par_iter().zip(weights).map(|(e, weight)| Scored { example: e, logits: parts.score(e), weight });
             let fold = Fold { group, scored: scored.collect() };
             told(group[0]);
             fold
@@ -125,6 +119,7 @@ pub fn sum(one: &Scored<'_>, mix: &Mix, rules: &Rules) -> f32 {
 #[must_use]
 pub fn cross_mixes(folds: &[Fold<'_>], rules: &Rules) -> Vec<Mix> {
     (0..folds.len())
+        .into_par_iter()
         .map(|held| {
             let others = folds.iter().enumerate().filter(|(at, _)| *at != held).flat_map(|(_, fold)| &fold.scored);
             let others: Vec<&Scored<'_>> = others.collect();

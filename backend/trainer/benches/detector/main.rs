@@ -1,8 +1,11 @@
 //! How well the guardrail does, beside the goals. Run by `cargo xtask bench detector`; the texts lie in `../shared/detect`.
 
+mod goals;
 mod secrets;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use goals::Goals;
+use rayon::prelude::*;
 use serde::Deserialize;
 use stance_engine::guardrail::Detector;
 use stance_shared::Channel;
@@ -28,15 +31,25 @@ fn main() -> Result<()> {
         say(&format!("skipped: {} is not there", texts.display()));
         return Ok(());
     }
+    let begin = Instant::now();
+    let mut goals = Goals::default();
     let detector = Detector::new().map_err(|error| anyhow!(error))?;
+    say(&format!("weights {}", detector.model.version));
     let dev = data::read(&texts.join("dev.jsonl"))?;
-    development(&detector, &dev);
-    latency(&detector, &dev)?;
+    development(&detector, &dev, &mut goals);
+    latency(&detector, &dev, &mut goals)?;
     let weights = root().join("backend/engine/src/guardrail/data/weights.bin").metadata()?.len();
-    say(&format!("\nweights: {:.2} MB (goal 5)", weights as f64 / 1e6));
-    personal(&detector, &texts.join("pii.jsonl"))?;
-    secrets::run(&detector, &dev)?;
-    rotation(&texts)
+    goals.at_most("size of the weights, MB", weights as f64 / 1e6, 5.0);
+    personal(&detector, &texts.join("pii.jsonl"), &mut goals)?;
+    secrets::run(&detector, &dev, &mut goals)?;
+    say(&format!(
+        "\n{:.0} s up to here; now the model is fitted once for each group of sources",
+        begin.elapsed().as_secs_f64()
+    ));
+    rotation(&texts, &mut goals)?;
+    goals.print();
+    say(&format!("{:.0} s in all", begin.elapsed().as_secs_f64()));
+    Ok(())
 }
 
 fn root() -> PathBuf {
@@ -49,11 +62,13 @@ fn say(line: &str) {
 }
 
 /// The whole engine with the committed weights, every text as user input: the channel is not told either.
-fn development(detector: &Detector, dev: &[Row]) {
+fn development(detector: &Detector, dev: &[Row], goals: &mut Goals) {
     let scores: Scores =
-        dev.iter().map(|row| (detector.inspect(&row.text, Channel::UserInput).score, row.is_attack())).collect();
+        dev.par_iter().map(|row| (detector.inspect(&row.text, Channel::UserInput).score, row.is_attack())).collect();
     say("dev.jsonl, sources that were learned from      AUC   recall at 1 %   at 0.1 % false positives");
     line("all", &scores, &scores);
+    let at_one = threshold(&scores, 0.01);
+    goals.at_least("dev: recall at 1 % false positives", recall(&scores, at_one), 0.93);
     let flagged = false_positives(&scores, stance_engine::guardrail::FLAG);
     say(&format!(
         "{:<44} {:>5.2} % of harmless texts, {:.3} of attacks",
@@ -70,6 +85,11 @@ fn development(detector: &Detector, dev: &[Row]) {
         }
         for (group, own) in groups {
             line(&format!("{name} {group}"), &own, &scores);
+            match group.as_str() {
+                "encoding" => goals.at_least("dev: encoded attacks at 1 %", recall(&own, at_one), 0.95),
+                "tool_poisoning" => goals.at_least("dev: tool poisoning at 1 %", recall(&own, at_one), 0.65),
+                _ => {}
+            }
         }
     }
 }
@@ -87,35 +107,44 @@ fn line(name: &str, own: &Scores, all: &Scores) {
     say(&text);
 }
 
+/// How often each piece is read. Its best time counts: what else runs on the machine is not the detector's time.
+const ROUNDS: usize = 7;
+
 /// Pieces of 1 and 8 KB of attacks and harmless texts one after the other.
-fn latency(detector: &Detector, dev: &[Row]) -> Result<()> {
-    say("\none core                       p50        p99   (goal: p99 1 ms for 1 KB)");
+fn latency(detector: &Detector, dev: &[Row], goals: &mut Goals) -> Result<()> {
+    say("\none core, best of 7 rounds         p50        p99");
     let all: String = dev.iter().flat_map(|row| [row.text.as_str(), "\n"]).collect();
-    for (name, size, pieces) in [("1 KB", 1024, 1500), ("8 KB", 8192, 200)] {
-        let mut micros = Vec::new();
-        let mut at = 0;
-        while micros.len() < pieces {
-            let mut end = (at + size).min(all.len());
-            while !all.is_char_boundary(end) {
-                end -= 1;
-            }
-            ensure!(end > at, "too few texts");
-            // The best of three: what else runs on the machine is not the detector's time.
-            let mut best = f64::MAX;
-            for _ in 0..3 {
+    for (name, size, count) in [("1 KB", 1024, 1500), ("8 KB", 8192, 180)] {
+        let pieces = pieces(&all, size);
+        ensure!(pieces.len() >= count, "too few texts");
+        let mut micros = vec![f64::MAX; count];
+        for _ in 0..ROUNDS {
+            for (best, piece) in micros.iter_mut().zip(&pieces) {
                 let begin = Instant::now();
-                let report = detector.inspect(&all[at..end], Channel::UserInput);
-                best = best.min(begin.elapsed().as_secs_f64() * 1e6);
+                let report = detector.inspect(piece, Channel::UserInput);
+                *best = best.min(begin.elapsed().as_secs_f64() * 1e6);
                 ensure!(report.score.is_finite(), "no score");
             }
-            micros.push(best);
-            at = end;
         }
         micros.sort_by(f64::total_cmp);
         let quantile = |q: f64| micros[((micros.len() - 1) as f64 * q) as usize];
-        say(&format!("{name:<24} {:>7.0} µs {:>7.0} µs", quantile(0.5), quantile(0.99)));
+        say(&format!("{name:<24} {:>9.0} µs {:>7.0} µs", quantile(0.5), quantile(0.99)));
+        if size == 1024 {
+            goals.at_most("p99 of 1 KB, ms", quantile(0.99) / 1e3, 1.0);
+        }
     }
     Ok(())
+}
+
+/// A text in pieces of at most so many bytes.
+fn pieces(mut text: &str, size: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    while !text.is_empty() {
+        let (piece, rest) = text.split_at(text.floor_char_boundary(size));
+        pieces.push(piece);
+        text = rest;
+    }
+    pieces
 }
 
 #[derive(Deserialize)]
@@ -133,7 +162,7 @@ struct Span {
 }
 
 /// Spans that agree exactly, per type; the data counts in characters.
-fn personal(detector: &Detector, path: &Path) -> Result<()> {
+fn personal(detector: &Detector, path: &Path, goals: &mut Goals) -> Result<()> {
     const KINDS: [(&str, &[&str]); 8] = [
         ("EMAIL_ADDRESS", &["EMAIL"]),
         ("CREDIT_CARD", &["CARD"]),
@@ -161,28 +190,39 @@ fn personal(detector: &Detector, path: &Path) -> Result<()> {
             *all_wanted += wanted.len();
         }
     }
-    say("\npii.jsonl, exact spans   precision   recall      F1   spans   (goal .95 for e-mail, card, IBAN, phone)");
+    say("\npii.jsonl, exact spans   precision   recall      F1   spans");
     for (kind, [right, found, wanted]) in counts {
         let share = |n: usize| right as f64 / n.max(1) as f64;
         let (precision, recall) = (share(found), share(wanted));
         let f1 = 2.0 * precision * recall / (precision + recall).max(1e-9);
         say(&format!("{kind:<24} {precision:>9.3} {recall:>8.3} {f1:>7.3} {wanted:>7}"));
+        if ["EMAIL_ADDRESS", "CREDIT_CARD", "IBAN_CODE", "PHONE_NUMBER"].contains(&kind) {
+            goals.at_least(&format!("pii: F1 of {kind}"), f1, 0.95);
+        }
     }
     Ok(())
 }
 
 /// Sources that were held out of training by rotation: their scores come from parts, and from a mix of the parts, that never saw them.
-fn rotation(texts: &Path) -> Result<()> {
+fn rotation(texts: &Path, goals: &mut Goals) -> Result<()> {
+    let begin = Instant::now();
     let engine = Engine::open(&root().join("backend/engine/src/guardrail/data"))?;
     let corpus = Corpus::open(texts, &engine)?;
+    say(&format!("{:.0} s to read the texts", begin.elapsed().as_secs_f64()));
     let folds = corpus.rotate(|_| ());
+    say(&format!("{:.0} s until {} models are fitted", begin.elapsed().as_secs_f64(), folds.len()));
     let mixes = rotate::cross_mixes(&folds, &engine.rules);
     let scores: Vec<Scores> =
         folds.iter().zip(&mixes).map(|(fold, mix)| rotate::sums(fold, mix, &engine.rules)).collect();
     let plain = || folds.iter().zip(&scores).filter(|(fold, _)| fold.group != ["encoded"]);
     let pooled: Scores = plain().flat_map(|(_, scores)| scores.iter().copied()).collect();
-    say("\nsources held out by rotation                   AUC   recall at 1 %   at 0.1 %   (goal .93, .55, .30)");
+    say("\nsources held out by rotation                   AUC   recall at 1 %   at 0.1 %");
     line("all", &pooled, &pooled);
+    goals.at_least("held-out sources: AUC", auc(&pooled), 0.93);
+    for (share, goal) in [(0.01, 0.55), (0.001, 0.30)] {
+        let name = format!("held-out sources: recall at {} %", share * 100.0);
+        goals.at_least(&name, recall(&pooled, threshold(&pooled, share)), goal);
+    }
     let mut sources: BTreeMap<&str, Scores> = BTreeMap::new();
     let mut kinds: BTreeMap<&str, Scores> = BTreeMap::new();
     for (fold, scores) in folds.iter().zip(&scores) {
@@ -207,10 +247,9 @@ fn rotation(texts: &Path) -> Result<()> {
             *counts.1 += 1;
         }
     }
-    say(&format!(
-        "threshold fixed beforehand for 1 %: {:.2} % of harmless texts (goal 1.5), {:.3} of attacks",
-        reached as f64 * 100.0 / harmless.max(1) as f64,
-        hit as f64 / attacks.max(1) as f64,
-    ));
+    let reached = reached as f64 * 100.0 / harmless.max(1) as f64;
+    let hit = hit as f64 / attacks.max(1) as f64;
+    say(&format!("threshold fixed beforehand for 1 %: {reached:.2} % of harmless texts, {hit:.3} of attacks"));
+    goals.at_most("held-out sources: % over the fixed threshold", reached, 1.5);
     Ok(())
 }
