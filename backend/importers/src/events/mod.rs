@@ -1,6 +1,16 @@
 //! What sensors tell: events of agents' runs, in one form whatever the sensor speaks.
 //!
-//! [`Event`] is also the form of `POST /api/v1/events`, one JSON object a line.
+//! [`Event`] is also the form of `POST /api/v1/events`, one JSON object a line ([`ndjson`]). Traces become events in [`otlp`].
+
+pub mod assets;
+mod check;
+mod foreign;
+pub mod ndjson;
+pub mod otlp;
+#[cfg(test)]
+mod tests;
+
+pub use check::{FieldError, MAX_ARGUMENT_BYTES, MAX_TEXT_BYTES, check};
 
 use crate::{AssetRecord, GapRecord};
 use chrono::{DateTime, Utc};
@@ -14,6 +24,7 @@ use stance_shared::{Channel, EventKind, Verdict};
 pub struct Event {
     /// The sensor's own name for it, 1 to 200 characters. The same sensor telling the same id twice tells one event.
     pub id: String,
+    /// Between 400 days before and one day after it is told.
     pub at: DateTime<Utc>,
     pub kind: EventKind,
     /// The external key of the agent, at most 512 characters; without one, the sensor's asset.
@@ -34,13 +45,16 @@ pub struct Event {
     /// The model's name as the provider calls it, at most 512 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Needed for a tool call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<ToolUse>,
+    /// Needed for what a guardrail said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guardrail: Option<GuardrailVerdict>,
-    /// To which agent work was delegated: its external key.
+    /// To which agent work was delegated, needed for a delegation: its external key, at most 512 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// Needed for an approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,7 +67,31 @@ pub struct Event {
     pub error: Option<String>,
 }
 
-/// A place in a trace, by W3C trace context: hexadecimal, 32 and 16 digits.
+impl Event {
+    /// An event that says nothing yet: for `..Event::blank(…)`.
+    fn blank(kind: EventKind, at: DateTime<Utc>) -> Self {
+        Self {
+            id: String::new(),
+            at,
+            kind,
+            agent: None,
+            session: None,
+            span: None,
+            channel: None,
+            text: None,
+            model: None,
+            tool: None,
+            guardrail: None,
+            to: None,
+            approval: None,
+            usage: None,
+            duration_ms: None,
+            error: None,
+        }
+    }
+}
+
+/// A place in a trace, by W3C trace context: hexadecimal in lower case, 32 and 16 digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Span {
@@ -72,7 +110,7 @@ pub struct ToolUse {
     pub server: Option<String>,
     /// At most 200 characters.
     pub name: String,
-    /// What it was called with; any JSON.
+    /// What it was called with: any JSON, at most 256 KiB.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub arguments: Value,
 }
@@ -123,4 +161,6 @@ pub struct Told {
     pub assets: Vec<AssetRecord>,
     /// What could not be read, and why.
     pub gaps: Vec<GapRecord>,
+    /// Spans that could not be read or are beyond a limit.
+    pub rejected_spans: u64,
 }

@@ -68,9 +68,10 @@ impl Importer for LlmGuard {
     }
 }
 
+/// A line of JSON, as far as it is one of LLM Guard's.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Line {
+pub(crate) struct Line {
     endpoint: Option<String>,
     is_valid: Option<bool>,
     scanners: Option<Scores>,
@@ -100,6 +101,49 @@ impl Scores {
     }
 }
 
+/// What a line says of scanners.
+pub(crate) struct Verdicts {
+    /// `prompt`, `output`, or empty where the line does not say.
+    pub(crate) side: &'static str,
+    /// Whether it is a whole scan; the library writes an event for each of its scanners before.
+    pub(crate) is_scan: bool,
+    /// As it is logged; may be empty.
+    pub(crate) time: String,
+    /// Name, whether it stopped the text, and its score (-1 to 1) where there is one.
+    pub(crate) scanners: Vec<(String, bool, Option<f64>)>,
+}
+
+impl Line {
+    /// What the line says; `None` for one that says nothing of a scanner's verdict.
+    pub(crate) fn verdicts(self) -> Option<Verdicts> {
+        let event = self.event.as_deref().unwrap_or_default();
+        let side =
+            |events: &[(&str, &'static str)]| events.iter().find(|(known, _)| *known == event).map(|(_, side)| *side);
+        let (side, is_scan, scanners) =
+            if let (Some(_), Some(scores)) = (self.is_valid, self.scanners.as_ref().and_then(Scores::get)) {
+                let endpoint = self.endpoint.as_deref().unwrap_or_default();
+                let output = endpoint.contains("output") || self.sanitized_output.is_some() || self.output.is_some();
+                (if output { "output" } else { "prompt" }, true, scanned(scores, self.valid.as_ref()))
+            } else if let (Some(side), Some(scores)) = (side(SCANNED), self.scores.as_ref().and_then(Scores::get)) {
+                (side, true, scanned(scores, None))
+            } else if let (Some(side), Some(scanner), Some(valid)) = (side(COMPLETED), self.scanner, self.is_valid) {
+                (side, false, vec![(scanner, !valid, None)])
+            } else {
+                return None;
+            };
+        Some(Verdicts { side, is_scan, time: text::one_line(&self.timestamp.unwrap_or_default(), 40), scanners })
+    }
+}
+
+fn scanned(scores: &BTreeMap<String, f64>, valid: Option<&BTreeMap<String, bool>>) -> Vec<(String, bool, Option<f64>)> {
+    let scanner = |(scanner, score): (&String, &f64)| {
+        // The scanner's own verdict; its score is above 0 from the threshold on.
+        let hit = valid.and_then(|valid| valid.get(scanner)).map_or(*score > 0.0, |valid| !valid);
+        (scanner.clone(), hit, Some(*score))
+    };
+    scores.iter().map(scanner).collect()
+}
+
 /// What a scanner stopped on one side.
 #[derive(Default)]
 struct Hits {
@@ -122,36 +166,12 @@ struct Log {
 
 impl Log {
     fn line(&mut self, line: Line) -> Result<(), ImportError> {
-        let time = text::one_line(line.timestamp.as_deref().unwrap_or_default(), 40);
-        let event = line.event.as_deref().unwrap_or_default();
-        let side =
-            |events: &[(&str, &'static str)]| events.iter().find(|(known, _)| *known == event).map(|(_, side)| *side);
-        if let (Some(_), Some(scores)) = (line.is_valid, line.scanners.as_ref().and_then(Scores::get)) {
-            let endpoint = line.endpoint.as_deref().unwrap_or_default();
-            let output = endpoint.contains("output") || line.sanitized_output.is_some() || line.output.is_some();
-            self.scan(if output { "output" } else { "prompt" }, scores, line.valid.as_ref(), &time)?;
-        } else if let (Some(side), Some(scores)) = (side(SCANNED), line.scores.as_ref().and_then(Scores::get)) {
-            self.scan(side, scores, None, &time)?;
-        } else if let (Some(side), Some(scanner), Some(valid)) = (side(COMPLETED), &line.scanner, line.is_valid) {
-            add(&mut self.completed, side, scanner, (!valid).then_some(None), &time)?;
-        }
-        Ok(())
-    }
-
-    fn scan(
-        &mut self,
-        side: &'static str,
-        scores: &BTreeMap<String, f64>,
-        valid: Option<&BTreeMap<String, bool>>,
-        time: &str,
-    ) -> Result<(), ImportError> {
-        self.scans += 1;
-        for (scanner, score) in scores {
-            // The scanner's own verdict; its score is above 0 from the threshold on.
-            let hit = valid.and_then(|valid| valid.get(scanner)).map_or(*score > 0.0, |valid| !valid);
-            add(&mut self.scanned, side, scanner, hit.then_some(Some(*score)), time)?;
-        }
-        Ok(())
+        let Some(Verdicts { side, is_scan, time, scanners }) = line.verdicts() else { return Ok(()) };
+        self.scans += u64::from(is_scan);
+        let tally = if is_scan { &mut self.scanned } else { &mut self.completed };
+        scanners
+            .into_iter()
+            .try_for_each(|(scanner, hit, score)| add(tally, side, &scanner, hit.then_some(score), &time))
     }
 
     fn report(self, mut report: Report<'_>) -> Result<RunInfo, ImportError> {
