@@ -24,6 +24,9 @@ create table sensor (
     -- Without a sign of life for so long it is silent.
     silent_after_s integer   not null default 300 check (silent_after_s between 30 and 86400),
     last_seen_at timestamptz,
+    -- Since when it is known to be silent.
+    silent_since timestamptz,
+    events       bigint      not null default 0,
     created_at   timestamptz not null,
     retired_at   timestamptz,
     primary key (tenant_id, id),
@@ -91,6 +94,7 @@ create table event (
     model        text        check (length(model) <= 512),
     tool_server  text        check (length(tool_server) <= 200),
     tool         text        check (length(tool) <= 200),
+    tool_id      uuid,
     input_tokens  bigint,
     output_tokens bigint,
     cost_usd     double precision,
@@ -156,15 +160,14 @@ create table runtime_pattern (
     subject    text        not null check (length(subject) <= 512),
     category   text        not null,
     reason     text        not null,
-    worst_verdict text     not null,
+    -- The strictest verdict, 0 ALLOW to 3 BLOCK.
+    worst      smallint    not null check (worst between 0 and 3),
     score      real        not null,
     count      bigint      not null,
-    passed     bigint      not null,
     first_at   timestamptz not null,
     last_at    timestamptz not null,
     -- An event that shows it.
     event_id   uuid        not null,
-    event_at   timestamptz not null,
     primary key (tenant_id, agent_id, rule, subject)
 );
 -- Agents whose patterns changed since they were last made findings of.
@@ -172,6 +175,14 @@ create table runtime_dirty (
     tenant_id uuid        not null,
     agent_id  uuid        not null,
     since     timestamptz not null,
+    primary key (tenant_id, agent_id)
+);
+
+-- When agents were last reported.
+create table runtime_reported (
+    tenant_id uuid        not null,
+    agent_id  uuid        not null,
+    at        timestamptz not null,
     primary key (tenant_id, agent_id)
 );
 
@@ -198,7 +209,8 @@ create table agent_session (
     events     bigint      not null,
     tool_calls bigint      not null,
     tokens     bigint      not null,
-    worst_verdict text     not null,
+    -- The strictest verdict, 0 ALLOW to 3 BLOCK.
+    worst      smallint    not null check (worst between 0 and 3),
     score      real        not null,
     -- Multi-step patterns that were found, `[{rule, reason, category, events}]`.
     sequences  jsonb       not null default '[]',
@@ -207,7 +219,7 @@ create table agent_session (
     primary key (tenant_id, agent_id, session),
     unique (tenant_id, id)
 );
-create index agent_session_time on agent_session (tenant_id, last_at desc, id desc) include (worst_verdict, agent_id);
+create index agent_session_time on agent_session (tenant_id, last_at desc, id desc) include (worst, agent_id);
 create index agent_session_dirty on agent_session (tenant_id, last_at) where dirty;
 
 -- What a person said of a verdict.
@@ -239,6 +251,7 @@ call protect_tenant_table('inspect_latency');
 call protect_tenant_table('detection_count');
 call protect_tenant_table('runtime_pattern');
 call protect_tenant_table('runtime_dirty');
+call protect_tenant_table('runtime_reported');
 call protect_tenant_table('tool_use');
 call protect_tenant_table('agent_session');
 call protect_tenant_table('event_feedback');

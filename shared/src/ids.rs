@@ -64,6 +64,14 @@ typed_ids! {
     DecisionId => "decision",
     /// An uploaded report.
     ReportId => "report",
+    /// An event of an agent's run.
+    EventId => "event",
+    /// A run of an agent, as its events name it.
+    AgentSessionId => "agent_session",
+    /// A guardrail policy.
+    PolicyId => "policy",
+    /// Something that tells Stance of events.
+    SensorId => "sensor",
     /// A scan: the scope (tool, asset, scan identity) within which absence means "resolved".
     ScanId => "scan",
     /// A job that failed for good.

@@ -95,7 +95,18 @@ pub async fn ask(asker: &Asker, row: &Row, ids: &Ids, witnesses: &[&Client]) -> 
         let path = ids.iter().rev().fold(row.call.to_owned(), |path, (key, id)| path.replace(&format!("${key}"), id));
         let mut request = asker.request(kind.parse()?, &path);
         if kind == "POST" {
-            request = request.body(report("made-by-roles"));
+            let json = |body: Value| (Some("application/json"), body.to_string());
+            let (kind, body) = match name {
+                "/api/v1/inspect" => json(json!({ "channel": "MEMORY", "text": "x" })),
+                "/api/v1/heartbeat" => json(json!({ "version": "1" })),
+                "/api/v1/events" => {
+                    (None, json!([{ "id": "made-by-roles", "at": ids["now"], "kind": "PROMPT" }]).to_string())
+                }
+                _ => (None, report("made-by-roles")),
+            };
+            request = kind
+                .map_or(request.try_clone().context("a body")?, |kind| request.header(header::CONTENT_TYPE, kind))
+                .body(body);
         }
         return Answer::read(request.send().await?, false).await;
     }
@@ -120,13 +131,14 @@ fn document(kind: &str, call: &str, ids: &Ids) -> Result<(String, Value)> {
         let name = part.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
         let of = match name {
             "file" => "Upload!",
-            "name" | "password" | "newPassword" => "String!",
-            "soon" => "DateTime!",
+            "name" | "password" | "newPassword" | "fresh" => "String!",
+            "soon" | "now" => "DateTime!",
             _ => "ID!",
         };
         declared.push(format!("${name}: {of}"));
         variables[name] = match name {
             "file" => Value::Null,
+            "fresh" => uuid::Uuid::new_v4().to_string().into(),
             _ => ids.get(name).with_context(|| format!("nothing stands for ${name}"))?.as_str().into(),
         };
     }

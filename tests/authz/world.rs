@@ -78,6 +78,7 @@ impl Tenant {
         tenant.ids.insert("organization", format!("organization:{id}"));
         tenant.ids.insert("session", other_session(&person).await?.context("no session")?);
         tenant.ids.insert("deadLetter", dead_letter(stance, id).await?);
+        tenant.runtime(word).await?;
         Ok(tenant)
     }
 
@@ -98,6 +99,7 @@ impl Tenant {
     /// Ids of the same nouns, of nothing.
     pub fn random_ids(&self) -> Ids {
         let random = |id: &String| match id.split_once(':') {
+            _ if *id == self.ids["now"] => id.clone(),
             Some((noun, _)) => format!("{noun}:{}", Uuid::new_v4()),
             None => Uuid::new_v4().to_string(),
         };
@@ -106,6 +108,29 @@ impl Tenant {
 
     async fn graphql(&self, query: &str, variables: Value) -> Result<Value> {
         self.owner.graphql(query, variables).await
+    }
+
+    /// An event with its session, a sensor and two policies.
+    async fn runtime(&mut self, word: &str) -> Result<()> {
+        let now = text(&self.graphql("{ viewer { now } }", json!({})).await?["viewer"]["now"])?;
+        let event = json!({ "id": word, "at": now, "kind": "PROMPT", "agent": format!("{word}-agent"),
+            "session": word, "model": word, "text": word });
+        self.graphql("mutation($e: [EventInput!]!) { ingestEvents(events: $e) { accepted } }", json!({ "e": [event] }))
+            .await?;
+        self.ids.insert("now", now);
+        let found = self.graphql("{ events { nodes { id session { id } } } }", json!({})).await?;
+        let event = &found["events"]["nodes"][0];
+        self.ids.insert("event", text(&event["id"])?);
+        self.ids.insert("agentSession", text(&event["session"]["id"])?);
+        let register = "mutation($n: String!, $a: ID!) { registerSensor(name: $n, asset: $a) { sensor { id } } }";
+        let made = self.graphql(register, json!({ "n": word, "a": self.ids["asset"] })).await?;
+        self.ids.insert("sensor", text(&made["registerSensor"]["sensor"]["id"])?);
+        let save = "mutation($n: String!, $d: JSON!) { savePolicy(name: $n, document: $d) { id } }";
+        for (name, called) in [("policy", word.to_owned()), ("oldPolicy", format!("old {word}"))] {
+            let made = self.graphql(save, json!({ "n": called, "d": { "preset": "balanced" } })).await?;
+            self.ids.insert(name, text(&made["savePolicy"]["id"])?);
+        }
+        Ok(())
     }
 
     async fn user(&self, email: &str) -> Result<String> {

@@ -3,4 +3,6 @@
 pub mod fingerprint;
 pub mod guardrail;
 pub mod policy;
+pub mod rate;
 pub mod risk;
+pub mod sequence;

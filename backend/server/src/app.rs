@@ -6,11 +6,12 @@ use crate::{
     imports::Limits,
     jobs,
     kernel::{
-        Clock, Db,
+        Clock, Db, Error,
         config::{DatabaseArgs, ServeArgs},
         tasks::Tasks,
     },
     live::Hub,
+    runtime::{Guard, Recorder},
     web::{self, Metrics, Watchers},
 };
 use anyhow::Context as _;
@@ -38,6 +39,8 @@ pub struct AppState {
     pub limits: Limits,
     pub metrics: Metrics,
     pub watchers: Watchers,
+    pub guard: Guard,
+    pub tokens: web::auth::Tokens,
     pub schema: graphql::Schema,
 }
 
@@ -52,8 +55,13 @@ impl AppState {
         }
         let tasks = Tasks::default();
         let live = Hub::start(&db, &tasks);
+        let recorder = Recorder::start(&db, &Clock::System, &tasks);
+        let guard = Guard::new(db.clone(), Clock::System, live.clone(), recorder).unwrap();
+        let origin = "http://stance.test".to_owned();
         Self {
-            schema: graphql::schema(db.clone(), live.clone(), "http://stance.test".into(), Limits::default()),
+            schema: graphql::schema(db.clone(), live.clone(), guard.clone(), origin, Limits::default()),
+            guard,
+            tokens: web::auth::Tokens::default(),
             limits: Limits::default(),
             live,
             clock: Clock::System,
@@ -102,8 +110,12 @@ async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: S
     let tasks = Tasks::default();
     let live = Hub::start(&db, &tasks);
     let limits = Limits { body: args.max_report_bytes, ..Limits::default() };
+    let recorder = Recorder::start(&db, &Clock::System, &tasks);
+    let guard = Guard::new(db.clone(), Clock::System, live.clone(), recorder.clone()).map_err(Error::for_operator)?;
     let state = AppState {
-        schema: graphql::schema(db.clone(), live.clone(), args.origin(), limits),
+        schema: graphql::schema(db.clone(), live.clone(), guard.clone(), args.origin(), limits),
+        guard,
+        tokens: web::auth::Tokens::default(),
         limits,
         live,
         clock: Clock::System,
@@ -129,7 +141,13 @@ async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: S
         () = signals.any() => tracing::info!("shutting down"),
     }
     tasks.stopping().cancel();
-    let (drained, ended) = tokio::join!(timeout(DRAIN, server), tasks.shutdown(TASKS));
+    let drain = async {
+        let drained = timeout(DRAIN, server).await;
+        // Nobody asks any more: what was recorded is written to its end.
+        recorder.finish();
+        drained
+    };
+    let (drained, ended) = tokio::join!(drain, tasks.shutdown(TASKS));
     if drained.is_err() {
         tracing::warn!("some requests did not end in time");
     }

@@ -12,5 +12,6 @@ pub mod inventory;
 pub mod jobs;
 pub mod kernel;
 pub mod live;
+pub mod runtime;
 pub mod scoring;
 pub mod web;

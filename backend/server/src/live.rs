@@ -33,10 +33,17 @@ pub enum Topic {
     Risk,
     /// An asset or its relations.
     Asset,
+    /// Events of agents' runs came in, or somebody labelled one.
+    Event,
+    /// A policy or how events are kept.
+    Policy,
+    /// A sensor.
+    Sensor,
 }
 
 impl Topic {
-    pub const ALL: [Self; 4] = [Self::Report, Self::Finding, Self::Risk, Self::Asset];
+    pub const ALL: [Self; 7] =
+        [Self::Report, Self::Finding, Self::Risk, Self::Asset, Self::Event, Self::Policy, Self::Sensor];
 
     /// The topic's name on the wire.
     #[must_use]
@@ -46,6 +53,9 @@ impl Topic {
             Self::Finding => "finding",
             Self::Risk => "risk",
             Self::Asset => "asset",
+            Self::Event => "event",
+            Self::Policy => "policy",
+            Self::Sensor => "sensor",
         }
     }
 
@@ -57,6 +67,9 @@ impl Topic {
             Self::Finding => Permission::FindingRead,
             Self::Risk => Permission::PostureRead,
             Self::Asset => Permission::AssetRead,
+            Self::Event => Permission::EventRead,
+            Self::Policy => Permission::PolicyRead,
+            Self::Sensor => Permission::SensorRead,
         }
     }
 }
@@ -137,7 +150,7 @@ impl std::str::FromStr for Position {
 #[derive(Debug)]
 struct Log {
     now: Position,
-    /// The count at the last change of a tenant's topic: at most four numbers a tenant.
+    /// The count at the last change of a tenant's topic: at most a number for each topic.
     changed: HashMap<(TenantId, Topic), u64>,
     /// The count when the connection was last lost.
     missed: u64,

@@ -3,11 +3,12 @@
 //! Nothing in here decides anything: a resolver or handler reads its input, calls a slice's service and shapes the answer.
 
 pub mod graphql;
+mod otlp;
 pub mod rest;
 
 use crate::app::AppState;
 
 /// The routes of all APIs.
 pub fn router() -> axum::Router<AppState> {
-    graphql::http::router().merge(rest::router())
+    graphql::http::router().merge(rest::router()).merge(otlp::router())
 }

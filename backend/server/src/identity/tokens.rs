@@ -62,7 +62,11 @@ pub async fn create(db: &Db, ctx: &Ctx, input: NewToken) -> Result<(ApiToken, St
     Ok(made)
 }
 
-pub(super) async fn create_in(tx: &mut TenantTx, input: NewToken) -> Result<(ApiToken, String)> {
+/// [`create`] in the caller's transaction.
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_in(tx: &mut TenantTx, input: NewToken) -> Result<(ApiToken, String)> {
     let ctx = tx.ctx().clone();
     let name = text::line("name", &input.name, 100)?;
     let scopes = scopes(input.role, &input.scopes)?;

@@ -109,12 +109,7 @@ async fn assets(
         .assets
         .iter()
         .map(|asset| {
-            let patch = staged.described.get(asset).map_or_else(Patch::default, |record| Patch {
-                name: Some(record.name.chars().take(300).collect()).filter(|name: &String| !name.is_empty()),
-                tags: Some(record.tags.clone()).filter(|tags| !tags.is_empty()),
-                attributes: Some(record.attributes.clone()).filter(|attributes| !attributes.is_empty()),
-                ..Patch::default()
-            });
+            let patch = staged.described.get(asset).map(Patch::from).unwrap_or_default();
             NewAsset { asset: asset.clone(), patch }
         })
         .collect();

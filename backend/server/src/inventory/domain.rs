@@ -4,7 +4,7 @@ use crate::kernel::{Error, Result, text};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use stance_importers::{AssetRef, RelationRecord};
+use stance_importers::{AssetRecord, AssetRef, RelationRecord};
 use stance_shared::{
     AssetId, AssetKind, Criticality, Environment, Exposure, Grade, Lifecycle, RelationId, RelationKind, ReportId,
 };
@@ -63,6 +63,18 @@ pub struct Patch {
     pub lifecycle: Option<Lifecycle>,
     pub tags: Option<Vec<String>>,
     pub attributes: Option<Map<String, Value>>,
+}
+
+impl From<&AssetRecord> for Patch {
+    /// What a tool says of an asset; what it leaves empty is not said.
+    fn from(record: &AssetRecord) -> Self {
+        Self {
+            name: Some(record.name.chars().take(300).collect()).filter(|name: &String| !name.is_empty()),
+            tags: Some(record.tags.clone()).filter(|tags| !tags.is_empty()),
+            attributes: Some(record.attributes.clone()).filter(|attributes| !attributes.is_empty()),
+            ..Self::default()
+        }
+    }
 }
 
 /// An asset by its key, with what is known of it.

@@ -37,6 +37,14 @@ pub async fn ids_by_keys(db: &Db, ctx: &Ctx, keys: &[AssetRef]) -> Result<BTreeM
     Ok(repo::by_keys(&mut tx, keys).await?.into_iter().map(|(key, named)| (key, named.asset)).collect())
 }
 
+/// What these keys mean, in the caller's transaction; unknown ones are left out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn named_in_tx(tx: &mut TenantTx, keys: &[AssetRef]) -> Result<Vec<(AssetRef, Named)>> {
+    repo::by_keys(tx, keys).await
+}
+
 /// One page of assets.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use super::{Job, Outcome, runner::Handle};
 use crate::{
     findings, imports,
     kernel::{Ctx, Db, Result, TenantTx},
-    scoring,
+    runtime, scoring,
 };
 use async_trait::async_trait;
 
@@ -19,6 +19,8 @@ impl Handle for Dispatch {
             Job::ImportReport { report } => imports::jobs::import(db, ctx, *report).await,
             Job::RecomputeRisk => scoring::jobs::recompute(db, ctx).await,
             Job::DailySnapshot => scoring::jobs::daily_snapshot(db, ctx).await,
+            Job::ReportRuntime => runtime::jobs::report(db, ctx).await,
+            Job::AnalyzeRuns => runtime::jobs::analyze(db, ctx).await,
             Job::ExpireDecisions => {
                 // A batch at a time, each a transaction of its own.
                 while findings::expire_due(db, ctx).await? > 0 {}

@@ -62,6 +62,10 @@ pub enum Job {
     DailySnapshot,
     /// Ends accepted risks whose date has passed.
     ExpireDecisions,
+    /// Makes findings of what agents' events show.
+    ReportRuntime,
+    /// Looks at agents' runs as a whole.
+    AnalyzeRuns,
 }
 
 impl Job {
@@ -73,6 +77,8 @@ impl Job {
             Self::RecomputeRisk => "recompute_risk",
             Self::DailySnapshot => "daily_snapshot",
             Self::ExpireDecisions => "expire_decisions",
+            Self::ReportRuntime => "report_runtime",
+            Self::AnalyzeRuns => "analyze_runs",
         }
     }
 

@@ -1,7 +1,10 @@
 //! Finding missed work by looking at the data, and tidying up. Runs in every worker; one at a time does it.
 
 use super::{Envelope, Job, queue};
-use crate::kernel::{Actor, Clock, Db, Result, SystemTx, db::SystemReason};
+use crate::{
+    kernel::{Actor, Clock, Db, Result, SystemTx, db::SystemReason},
+    runtime::{jobs_repo, partitions},
+};
 use chrono::Duration as Span;
 use stance_shared::{ReportId, TenantId};
 use std::time::Duration;
@@ -17,7 +20,11 @@ pub const BODY_DAYS: i64 = 30;
 /// Sweeps until stopping begins.
 pub async fn run(db: Db, clock: Clock, stopping: CancellationToken) {
     while !stopping.is_cancelled() {
-        if let Err(error) = once(&db, &clock).await {
+        let swept = async {
+            once(&db, &clock).await?;
+            drop_days(&db, &clock).await
+        };
+        if let Err(error) = swept.await {
             tracing::warn!(cause = error.internal_text(), "sweep failed: {}", error.public);
         }
         let _ = tokio::time::timeout(EVERY, stopping.cancelled()).await;
@@ -41,6 +48,7 @@ pub async fn once(db: &Db, clock: &Clock) -> Result<usize> {
     found.extend(dirty_scores(&mut tx, clock).await?);
     found.extend(missing_snapshots(&mut tx, clock).await?);
     found.extend(due_decisions(&mut tx, clock).await?);
+    found.extend(runtime_work(&mut tx, clock).await?);
     for (tenant, job) in &found {
         let envelope = Envelope {
             tenant: *tenant,
@@ -52,8 +60,21 @@ pub async fn once(db: &Db, clock: &Clock) -> Result<usize> {
         queue::push(tx.conn(), &envelope, Duration::ZERO).await?;
     }
     tidy(&mut tx, clock).await?;
+    jobs_repo::forget(&mut tx, clock).await?;
     tx.commit().await?;
     Ok(found.len())
+}
+
+/// Drops whole days of events that no organization keeps.
+async fn drop_days(db: &Db, clock: &Clock) -> Result<()> {
+    let mut tx = db.begin_system(SystemReason::Jobs).await?;
+    let first = jobs_repo::first_day_kept(&mut tx, clock).await?;
+    drop(tx);
+    let dropped = partitions::drop_before(db, first).await?;
+    if dropped > 0 {
+        tracing::info!(dropped, "days of events that nobody keeps were dropped");
+    }
+    Ok(())
 }
 
 /// Which work has a job already. The queue's tables are laid down by apalis, so these statements are checked at run time.
@@ -128,6 +149,23 @@ async fn due_decisions(tx: &mut SystemTx, clock: &Clock) -> Result<Vec<(TenantId
     .fetch_all(tx.conn())
     .await?;
     Ok(rows.into_iter().map(|tenant| (TenantId(tenant), Job::ExpireDecisions)).collect())
+}
+
+/// Agents whose events show something new, and runs with new steps.
+async fn runtime_work(tx: &mut SystemTx, clock: &Clock) -> Result<Vec<(TenantId, Job)>> {
+    jobs_repo::mark_due(tx, clock).await?;
+    let (marked, runs) = jobs_repo::with_work(tx, clock).await?;
+    let busy: Vec<(String, String)> = sqlx::query_as(
+        "select metadata->'tenant', metadata->'job' from apalis.jobs
+         where status in ('Pending', 'Queued', 'Running') and metadata->'job' in ('report_runtime', 'analyze_runs')",
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let idle =
+        |tenant: &TenantId, job: &Job| !busy.iter().any(|(of, name)| *of == tenant.to_string() && name == job.name());
+    let work = (marked.into_iter().map(|tenant| (tenant, Job::ReportRuntime)))
+        .chain(runs.into_iter().map(|tenant| (tenant, Job::AnalyzeRuns)));
+    Ok(work.filter(|(tenant, job)| idle(tenant, job)).collect())
 }
 
 /// Deletes what nobody needs any more: finished jobs, workers long gone, old and abandoned uploads.

@@ -100,6 +100,12 @@ impl Error {
         }
     }
 
+    /// Several fields are wrong.
+    #[must_use]
+    pub fn fields(public: impl Into<String>, fields: Vec<FieldError>) -> Self {
+        Self { fields, ..Self::new(Kind::BadInput, public) }
+    }
+
     /// The actor may know of the thing but not do this.
     #[must_use]
     pub fn forbidden(permission: Permission) -> Self {

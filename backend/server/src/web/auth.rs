@@ -6,6 +6,7 @@ use crate::{
     identity::{self, Client},
     kernel::{
         Ctx, Error, Kind,
+        crypto::sha256,
         telemetry::{self, RequestId},
     },
 };
@@ -13,7 +14,13 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts},
     http::{HeaderMap, header, request::Parts},
 };
-use std::{convert::Infallible, net::SocketAddr};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 /// The asker, by `Authorization: Bearer stance_…` or the session's cookie. A request that sends a token is judged by it
 /// alone. As `Option<Authenticated>` for pages that have something to show to anybody.
@@ -33,6 +40,55 @@ impl OptionalFromRequestParts<AppState> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Option<Self>, Error> {
         Ok(authenticate(parts, state).await?.map(Self))
+    }
+}
+
+/// The asker by an API token, remembered for [`REMEMBERED`]: for what is asked thousands of times a second. A revoked token may be
+/// good for so long.
+pub struct Remembered(pub Ctx);
+
+/// How long a token that was good is taken to be.
+pub const REMEMBERED: Duration = Duration::from_secs(5);
+/// Tokens that are remembered at the same time.
+const MAX_TOKENS: usize = 10_000;
+
+/// Tokens that were good a moment ago, by the digest of their secret.
+#[derive(Clone, Default)]
+pub struct Tokens(Arc<Mutex<HashMap<[u8; 32], (Ctx, Instant)>>>);
+
+impl Tokens {
+    fn get(&self, digest: &[u8; 32]) -> Option<Ctx> {
+        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.get(digest).filter(|(_, since)| since.elapsed() < REMEMBERED).map(|(ctx, _)| ctx.clone())
+    }
+
+    fn put(&self, digest: [u8; 32], ctx: Ctx) {
+        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tokens.len() >= MAX_TOKENS {
+            tokens.retain(|_, (_, since)| since.elapsed() < REMEMBERED);
+        }
+        if tokens.len() < MAX_TOKENS {
+            tokens.insert(digest, (ctx, Instant::now()));
+        }
+    }
+}
+
+impl FromRequestParts<AppState> for Remembered {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Error> {
+        let digest = bearer(&parts.headers).map(sha256);
+        if let Some(ctx) = digest.and_then(|digest| state.tokens.get(&digest)) {
+            let ctx = Ctx { request_id: request_id(parts), ..ctx };
+            telemetry::record_actor(&ctx);
+            return Ok(Self(ctx));
+        }
+        let Authenticated(ctx) =
+            <Authenticated as FromRequestParts<AppState>>::from_request_parts(parts, state).await?;
+        if let Some(digest) = digest {
+            state.tokens.put(digest, ctx.clone());
+        }
+        Ok(Self(ctx))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `GET /live`: live events for the dashboard, as server-sent events.
 //!
-//! Each message is `{"topic": "report" | "finding" | "risk" | "asset", "id": UUID or null}`; without an id anything of the
+//! Each message is `{"topic": "report" | "finding" | "risk" | "asset" | "event" | "policy" | "sensor", "id": UUID or null}`; without an id anything of the
 //! topic may have changed. The first message is named `position`, and its data is where the stream begins. A reader that comes
 //! back with the last id that it saw (`Last-Event-ID`, or `?after=`) is told which topics changed meanwhile.
 

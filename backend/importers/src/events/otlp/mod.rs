@@ -53,3 +53,11 @@ pub fn read(body: &[u8], encoding: Encoding, now: DateTime<Utc>) -> Result<Told,
     wire::read(body, encoding, &mut nodes)?;
     Ok(tell::tell(nodes, now))
 }
+
+/// The `ExportTraceServiceResponse` to an export in protobuf: empty when everything was taken.
+#[must_use]
+pub fn response(rejected_spans: i64, why: &str) -> Vec<u8> {
+    let partial_success =
+        (rejected_spans > 0).then(|| wire::PartialSuccess { rejected_spans, error_message: why.to_owned() });
+    prost::Message::encode_to_vec(&wire::Response { partial_success })
+}

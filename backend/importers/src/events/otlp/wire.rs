@@ -375,3 +375,17 @@ fn json(body: &[u8], receiver: &mut dyn Receiver) -> Result<(), ImportError> {
     }
     Ok(())
 }
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Response {
+    #[prost(message, optional, tag = "1")]
+    pub(super) partial_success: Option<PartialSuccess>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct PartialSuccess {
+    #[prost(int64, tag = "1")]
+    pub(super) rejected_spans: i64,
+    #[prost(string, tag = "2")]
+    pub(super) error_message: String,
+}

@@ -4,9 +4,10 @@ use super::{
     GraphqlContext as _,
     connection::Connection,
     findings::{self, Finding, FindingFilter, FindingSort, SeverityCounts},
-    loaders::{AliasesOf, AlikeOf, HistoryOf, OpenFindingsOf, ProvenanceOf, RelationsOf},
+    loaders::{AliasesOf, AlikeOf, HistoryOf, OpenFindingsOf, ProvenanceOf, RelationsOf, ToolsOf, TrafficOf},
     node,
     posture::{self, AssetRisk},
+    runtime::{AgentTraffic, ToolUsage},
 };
 use crate::{
     inventory::{self, Filter, NewAsset, NewRelation, Patch, service},
@@ -126,6 +127,18 @@ impl Asset {
     async fn aliases(&self, ctx: &Context<'_>) -> Result<Vec<AssetAlias>> {
         let aliases = ctx.loaders()?.load_one(AliasesOf(self.0.id)).await?.unwrap_or_default();
         Ok(aliases.into_iter().map(AssetAlias::from).collect())
+    }
+
+    /// An agent's tools, declared against used in the last 30 days.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn tool_usage(&self, ctx: &Context<'_>) -> Result<Vec<ToolUsage>> {
+        let usage = ctx.loaders()?.load_one(ToolsOf(self.0.id)).await?.unwrap_or_default();
+        Ok(usage.into_iter().map(ToolUsage).collect())
+    }
+
+    /// An agent's traffic of the last `hours`, 1 to 720; null: none.
+    async fn runtime(&self, ctx: &Context<'_>, #[graphql(default = 24)] hours: i32) -> Result<Option<AgentTraffic>> {
+        Ok(ctx.loaders()?.load_one(TrafficOf(self.0.id, hours)).await?.map(AgentTraffic))
     }
 
     /// Who said what of it: one entry for each attribute of which anybody said anything, in the order of the attributes.

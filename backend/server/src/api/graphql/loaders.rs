@@ -6,12 +6,12 @@
 use crate::{
     findings, identity, imports, inventory,
     kernel::{Ctx, Db, telemetry},
-    scoring,
+    runtime, scoring,
 };
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use futures::future::try_join_all;
 use stance_engine::risk::CheckResult;
-use stance_shared::{AssetId, DecisionId, FindingId, ReportId, UserId};
+use stance_shared::{AgentSessionId, AssetId, DecisionId, EventId, FindingId, PolicyId, ReportId, SensorId, UserId};
 use std::{collections::HashMap, hash::Hash};
 
 /// The request's loaders: each thing is fetched once per request.
@@ -124,6 +124,118 @@ impl Loader<HistoryOf> for Batch {
             },
         )
         .await
+    }
+}
+
+impl Loader<EventId> for Batch {
+    type Value = runtime::events::Event;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[EventId]) -> Result<HashMap<EventId, Self::Value>, Self::Error> {
+        let events = runtime::events::by_ids(&self.db, &self.asker, ids).await?;
+        Ok(events.into_iter().map(|event| (event.id, event)).collect())
+    }
+}
+
+impl Loader<SensorId> for Batch {
+    type Value = runtime::sensors::Sensor;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[SensorId]) -> Result<HashMap<SensorId, Self::Value>, Self::Error> {
+        let sensors = runtime::sensors::by_ids(&self.db, &self.asker, Some(ids)).await?;
+        Ok(sensors.into_iter().map(|sensor| (sensor.id, sensor)).collect())
+    }
+}
+
+impl Loader<PolicyId> for Batch {
+    type Value = runtime::policies::Policy;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[PolicyId]) -> Result<HashMap<PolicyId, Self::Value>, Self::Error> {
+        let policies = runtime::policies::by_ids(&self.db, &self.asker, ids).await?;
+        Ok(policies.into_iter().map(|policy| (policy.id, policy)).collect())
+    }
+}
+
+/// The versions of a policy, newest first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VersionsOf(pub PolicyId);
+
+impl Loader<VersionsOf> for Batch {
+    type Value = Vec<runtime::policies::Version>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[VersionsOf]) -> Result<HashMap<VersionsOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut found: HashMap<VersionsOf, Self::Value> = HashMap::new();
+        for version in runtime::policies::versions(&self.db, &self.asker, &ids).await? {
+            found.entry(VersionsOf(version.policy)).or_default().push(version);
+        }
+        Ok(found)
+    }
+}
+
+impl Loader<AgentSessionId> for Batch {
+    type Value = runtime::overview::AgentSession;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[AgentSessionId]) -> Result<HashMap<AgentSessionId, Self::Value>, Self::Error> {
+        let sessions = runtime::overview::sessions_by_ids(&self.db, &self.asker, ids).await?;
+        Ok(sessions.into_iter().map(|session| (session.id, session)).collect())
+    }
+}
+
+/// A run, by the agent and the name that an event carries.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SessionOf(pub AssetId, pub String);
+
+impl Loader<SessionOf> for Batch {
+    type Value = runtime::overview::AgentSession;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[SessionOf]) -> Result<HashMap<SessionOf, Self::Value>, Self::Error> {
+        let names: Vec<_> = keys.iter().map(|key| (key.0, key.1.clone())).collect();
+        let found = runtime::overview::sessions_by_names(&self.db, &self.asker, &names).await?;
+        Ok(found.into_iter().map(|((agent, name), session)| (SessionOf(agent, name), session)).collect())
+    }
+}
+
+/// An agent's traffic of so many hours.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TrafficOf(pub AssetId, pub i32);
+
+impl Loader<TrafficOf> for Batch {
+    type Value = runtime::overview::AgentTraffic;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[TrafficOf]) -> Result<HashMap<TrafficOf, Self::Value>, Self::Error> {
+        by_argument(
+            keys,
+            |key| (key.1, key.0),
+            |hours, ids| async move {
+                let found = runtime::overview::of_agents(&self.db, &self.asker, &ids, hours).await?;
+                Ok(found.into_iter().map(|traffic| (TrafficOf(traffic.agent, hours), traffic)).collect())
+            },
+        )
+        .await
+    }
+}
+
+/// The tools that an agent may call, or called.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ToolsOf(pub AssetId);
+
+impl Loader<ToolsOf> for Batch {
+    type Value = Vec<runtime::overview::ToolUsage>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[ToolsOf]) -> Result<HashMap<ToolsOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut found: HashMap<ToolsOf, Self::Value> = HashMap::new();
+        for usage in runtime::overview::tool_usage(&self.db, &self.asker, &ids).await? {
+            found.entry(ToolsOf(usage.agent)).or_default().push(usage);
+        }
+        Ok(found)
     }
 }
 

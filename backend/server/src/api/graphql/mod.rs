@@ -25,6 +25,7 @@ pub mod loaders;
 mod markdown;
 pub mod node;
 pub mod posture;
+pub mod runtime;
 pub mod search;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use crate::{
     imports::Limits,
     kernel::{Ctx, Db},
     live::Hub,
+    runtime::Guard,
 };
 use async_graphql::{Context, MergedObject, MergedSubscription, Request, Response, SDLExportOptions};
 use loaders::Loaders;
@@ -48,6 +50,7 @@ pub struct Query(
     search::SearchQuery,
     imports::ImportsQuery,
     posture::PostureQuery,
+    runtime::RuntimeQuery,
     jobs::JobsQuery,
 );
 
@@ -58,6 +61,7 @@ pub struct Mutation(
     inventory::InventoryMutation,
     findings::FindingsMutation,
     imports::ImportsMutation,
+    runtime::RuntimeMutation,
     jobs::JobsMutation,
 );
 
@@ -89,8 +93,8 @@ pub fn sdl() -> String {
 /// The schema, ready to be asked with [`execute`]. Links that it gives out begin with `public_url`; `limits` are those of
 /// uploads, by whichever door they come.
 #[must_use]
-pub fn schema(db: Db, live: Hub, public_url: String, limits: Limits) -> Schema {
-    builder().data(db).data(live).data(identity::PublicUrl(public_url)).data(limits).finish()
+pub fn schema(db: Db, live: Hub, guard: Guard, public_url: String, limits: Limits) -> Schema {
+    builder().data(db).data(live).data(guard).data(identity::PublicUrl(public_url)).data(limits).finish()
 }
 
 /// Answers one request in the name of `asker`. The dashboard's pages call this in process; HTTP comes by [`http`].

@@ -1,10 +1,11 @@
 //! Global ids: `finding:0192…`, a noun and a UUID. Readable on purpose; what they name is protected by the tenant.
 
-use super::{findings, identity, imports, inventory};
+use super::{findings, identity, imports, inventory, runtime};
 use crate::kernel::{Error, Result};
 use async_graphql::{Context, ID, Interface, Object};
 use stance_shared::{
-    AssetId, DecisionId, FindingId, InvitationId, RelationId, ReportId, TenantId, TokenId, TypedId, UserId,
+    AgentSessionId, AssetId, DecisionId, EventId, FindingId, InvitationId, PolicyId, RelationId, ReportId, SensorId,
+    TenantId, TokenId, TypedId, UserId,
 };
 use uuid::Uuid;
 
@@ -48,14 +49,18 @@ pub fn parse_all<T: TypedId>(field: &str, ids: &[ID], limit: usize) -> Result<Ve
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "ID"))]
 pub enum Node {
+    AgentSession(runtime::AgentSession),
     ApiToken(identity::ApiToken),
     Asset(inventory::Asset),
     Decision(findings::Decision),
+    Event(runtime::AgentEvent),
     Finding(findings::Finding),
     Invitation(identity::Invitation),
     Organization(identity::Organization),
+    Policy(runtime::Policy),
     Relation(inventory::Relation),
     Report(imports::Report),
+    Sensor(runtime::Sensor),
     User(identity::User),
 }
 
@@ -75,16 +80,24 @@ impl NodeQuery {
             Some(RelationId::NOUN) => inventory::load_relation(ctx, parse("id", &id)?).await?.map(Node::Relation),
             Some(FindingId::NOUN) => findings::load(ctx, parse("id", &id)?).await?.map(Node::Finding),
             Some(ReportId::NOUN) => imports::load(ctx, parse("id", &id)?).await?.map(Node::Report),
+            Some(EventId::NOUN) => runtime::load_event(ctx, parse("id", &id)?).await?.map(Node::Event),
+            Some(AgentSessionId::NOUN) => runtime::load_session(ctx, parse("id", &id)?).await?.map(Node::AgentSession),
+            Some(PolicyId::NOUN) => runtime::load_policy(ctx, parse("id", &id)?).await?.map(Node::Policy),
+            Some(SensorId::NOUN) => runtime::load_sensor(ctx, parse("id", &id)?).await?.map(Node::Sensor),
             Some(DecisionId::NOUN) => findings::load_decision(ctx, parse("id", &id)?).await?.map(Node::Decision),
             _ => {
                 let nouns = [
+                    AgentSessionId::NOUN,
                     AssetId::NOUN,
                     DecisionId::NOUN,
+                    EventId::NOUN,
                     FindingId::NOUN,
                     InvitationId::NOUN,
                     TenantId::NOUN,
+                    PolicyId::NOUN,
                     RelationId::NOUN,
                     ReportId::NOUN,
+                    SensorId::NOUN,
                     TokenId::NOUN,
                     UserId::NOUN,
                 ]

@@ -5,8 +5,10 @@
 //! `kernel::Result<impl IntoResponse>`; then a line in `routes`, which serves and documents it.
 
 mod docs;
+pub mod events;
 pub mod export;
 pub mod extract;
+pub mod inspect;
 pub mod reports;
 
 use crate::{app::AppState, kernel::error::FieldError};
@@ -46,7 +48,11 @@ struct Problem {
 struct Document;
 
 fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(Document::openapi()).merge(reports::routes()).merge(export::routes())
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(reports::routes())
+        .merge(export::routes())
+        .merge(inspect::routes())
+        .merge(events::routes())
 }
 
 /// The routes, and the pages that describe them.

@@ -1,0 +1,73 @@
+//! A partition of `event` for each day: made before it is written to, dropped when nobody keeps it any more.
+
+use crate::kernel::{Db, Result};
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use sqlx::AssertSqlSafe;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
+/// Days whose partition this process knows to be there.
+#[derive(Debug, Default)]
+pub struct Known(Mutex<BTreeSet<NaiveDate>>);
+
+impl Known {
+    /// Makes the partitions of these times, where they are not there yet.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ensure(&self, db: &Db, times: impl Iterator<Item = DateTime<Utc>>) -> Result<()> {
+        let days: BTreeSet<NaiveDate> = times.map(|at| at.date_naive()).collect();
+        let missing: Vec<NaiveDate> = {
+            let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            days.difference(&known).copied().collect()
+        };
+        for day in missing {
+            make(db, day).await?;
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(day);
+        }
+        Ok(())
+    }
+}
+
+/// The name of a day's partition.
+fn name(day: NaiveDate) -> String {
+    format!("event_{}", day.format("%Y%m%d"))
+}
+
+/// Partitions belong to the owner of the schema, who alone may make tables: so this is no tenant's transaction.
+async fn make(db: &Db, day: NaiveDate) -> Result<()> {
+    let (name, next) = (name(day), day + Days::new(1));
+    // Several processes may come at once: the second waits for the first, then finds it there.
+    let sql = format!(
+        "do $$ begin
+             if to_regclass('public.{name}') is null then
+                 perform pg_advisory_xact_lock(hashtextextended('partition:{name}', 0));
+                 if to_regclass('public.{name}') is null then
+                     create table {name} partition of event for values from ('{day} 00:00:00+00') to ('{next} 00:00:00+00');
+                 end if;
+             end if;
+         end $$"
+    );
+    sqlx::query(AssertSqlSafe(sql)).execute(db.pool()).await?;
+    Ok(())
+}
+
+/// Drops the partitions of days before `first`. Returns how many.
+///
+/// # Errors
+/// When the database fails.
+pub async fn drop_before(db: &Db, first: NaiveDate) -> Result<usize> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid
+         where i.inhparent = 'public.event'::regclass and c.relname < $1 order by 1",
+    )
+    .bind(name(first))
+    .fetch_all(db.pool())
+    .await?;
+    for name in &names {
+        sqlx::query(AssertSqlSafe(format!("drop table if exists {name}"))).execute(db.pool()).await?;
+    }
+    Ok(names.len())
+}
