@@ -5,6 +5,7 @@ mod documents;
 mod exports;
 mod imports;
 mod pipelines;
+mod runtime;
 mod service;
 mod subscriptions;
 mod triage;

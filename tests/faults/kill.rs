@@ -66,3 +66,46 @@ async fn a_killed_server_restarts_on_its_data() -> Result<()> {
     assert_eq!(data["assets"]["nodes"], json!([{ "externalKey": "m" }]));
     Ok(())
 }
+
+/// What the guard answered is an event, also when the server is told to end right behind.
+#[tokio::test]
+async fn no_event_is_lost_when_the_server_is_told_to_end() -> Result<()> {
+    const ASKED: usize = 400;
+    let mut stance = Stance::start(Options { embedded: true, ..Options::default() }).await?;
+    let client = stance.bootstrap("Acme", "owner@acme.test").await?.client;
+    let ask = |n: usize| {
+        let body = json!({ "agent": "bot", "channel": "USER_INPUT", "text": format!("Which train goes to town {n}?") });
+        let request = client.request(reqwest::Method::POST, "/api/v1/inspect").json(&body);
+        async move { Ok::<_, anyhow::Error>(request.send().await?.error_for_status()?) }
+    };
+    futures::future::try_join_all((0..ASKED).map(ask)).await?;
+    assert_eq!(stance.terminate().await?, Some(0), "{}", stance.log());
+    stance.start_again().await?;
+    let found = client.graphql("{ events { totalCount } }", json!({})).await?;
+    assert_eq!(found["events"]["totalCount"], ASKED);
+    Ok(())
+}
+
+/// What is in the queue when the server is killed is lost, and nothing else: what was answered longer ago than the writer lingers and
+/// a transaction takes is there.
+#[tokio::test]
+async fn a_killed_server_loses_only_the_events_of_the_last_moment() -> Result<()> {
+    let mut stance = Stance::start(Options { embedded: true, ..Options::default() }).await?;
+    let client = stance.bootstrap("Acme", "owner@acme.test").await?.client;
+    let body =
+        |n: usize| json!({ "agent": "bot", "channel": "USER_INPUT", "text": format!("Which train goes to town {n}?") });
+    let ask = |n: usize| client.request(reqwest::Method::POST, "/api/v1/inspect").json(&body(n)).send();
+    for n in 0..50 {
+        ask(n).await?.error_for_status()?;
+    }
+    let count =
+        async || client.graphql("{ events { totalCount } }", json!({})).await.ok()?["events"]["totalCount"].as_u64();
+    wait_for("the first fifty are written", 20, || async { count().await.filter(|count| *count == 50) }).await?;
+    futures::future::try_join_all((50..100).map(ask)).await?;
+    stance.kill().await?;
+    stance.start_again().await?;
+    let left = count().await.context("no count")?;
+    println!("killed right behind 50 answers: {} of them were written", left - 50);
+    assert!((50..=100).contains(&left), "{left}");
+    Ok(())
+}

@@ -13,8 +13,12 @@ pub enum Bench {
     Api,
     /// How well the guardrail tells attacks from the rest, on sources that it never saw too; how fast; personal data and secrets.
     Detector,
+    /// Events from POST to written, against `\copy` of the same rows; the runtime pages' queries then.
+    Events,
     /// 100,000 SARIF findings from POST to merged, against `\copy` of the same rows.
     Import,
+    /// `/api/v1/inspect` at 1 KB with 16 connections, events written, against a bare handler that echoes the body.
+    Inspect,
     /// MB/s, findings/s and memory of every importer, against `serde_json` passing over the same bytes.
     Importers,
     /// The dashboard: bytes, server time of each page at 100,000 findings, time to hydration.
@@ -27,7 +31,9 @@ pub fn run(bench: Bench, formats: &[String]) -> Result<()> {
     }
     let name = match bench {
         Bench::Api => "api",
+        Bench::Events => "events",
         Bench::Import => "import",
+        Bench::Inspect => "inspect",
         Bench::Importers => return in_crate("stance-importers", "importers", formats),
         Bench::Detector => return in_crate("stance-trainer", "detector", &[]),
         Bench::Web => "web",

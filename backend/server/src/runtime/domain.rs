@@ -139,7 +139,7 @@ impl Seen {
             text_hash: text.map(|text| Sha256::digest(text).into()),
             text_bytes: text.map(|text| i32::try_from(text.len()).unwrap_or(i32::MAX)),
             text: kept,
-            detail: (!detail.is_empty()).then(|| Value::Object(detail)),
+            detail: (!detail.is_empty()).then_some(Value::Object(detail)),
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct Sensor {
     pub silent_after_s: i32,
     pub last_seen_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
-    /// How many it told since it was registered.
+    /// How many it told since it was registered, repeated ones too.
     pub events: i64,
 }
 

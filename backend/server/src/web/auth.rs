@@ -52,9 +52,12 @@ pub const REMEMBERED: Duration = Duration::from_secs(5);
 /// Tokens that are remembered at the same time.
 const MAX_TOKENS: usize = 10_000;
 
+/// Whose a token is, and when that was looked up.
+type Known = (Ctx, Instant);
+
 /// Tokens that were good a moment ago, by the digest of their secret.
 #[derive(Clone, Default)]
-pub struct Tokens(Arc<Mutex<HashMap<[u8; 32], (Ctx, Instant)>>>);
+pub struct Tokens(Arc<Mutex<HashMap<[u8; 32], Known>>>);
 
 impl Tokens {
     fn get(&self, digest: &[u8; 32]) -> Option<Ctx> {

@@ -175,6 +175,21 @@ impl Loader<VersionsOf> for Batch {
     }
 }
 
+/// The hash of the policy in force for an asset.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PolicyHashOf(pub AssetId);
+
+impl Loader<PolicyHashOf> for Batch {
+    type Value = String;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[PolicyHashOf]) -> Result<HashMap<PolicyHashOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = runtime::policies::expected_hashes(&self.db, &self.asker, &ids).await?;
+        Ok(found.into_iter().filter_map(|(id, hash)| Some((PolicyHashOf(id), hash?))).collect())
+    }
+}
+
 impl Loader<AgentSessionId> for Batch {
     type Value = runtime::overview::AgentSession;
     type Error = async_graphql::Error;

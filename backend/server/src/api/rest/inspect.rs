@@ -24,7 +24,6 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// A text or a tool call; or several, as `items`.
 #[derive(Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Inspect {
     /// At most 100, each with what stands below; then nothing else.
     #[schema(value_type = Option<Vec<Object>>)]
@@ -82,7 +81,7 @@ pub struct Verdict {
     policy_hash: String,
 }
 
-/// The answers for several, in their order; one that could not be judged has an `error` instead.
+/// One answer, or those for several in their order.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum Inspected {
