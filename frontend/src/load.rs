@@ -6,6 +6,8 @@
 
 #[cfg(any(feature = "ssr", feature = "hydrate"))]
 use std::collections::BTreeMap;
+#[cfg(feature = "ssr")]
+use std::collections::BTreeSet;
 use std::{marker::PhantomData, sync::Arc};
 
 use graphql_client::GraphQLQuery;
@@ -124,8 +126,15 @@ struct Replies {
 struct Gathered {
     known: BTreeMap<String, String>,
     wanted: Vec<String>,
+    /// What the browser needs as well.
+    shared: BTreeSet<String>,
     title: String,
 }
+
+/// In the context of what only the server renders: the replies for it are not sent to the browser.
+#[cfg(not(feature = "hydrate"))]
+#[derive(Clone, Copy)]
+pub struct Served;
 
 /// What the server gives without being asked, see [`Given`](crate::context::Given); null when it gave nothing of that name.
 pub fn given(name: &str) -> serde_json::Value {
@@ -158,6 +167,9 @@ fn known(body: &str) -> Option<String> {
     if let Some(replies) = use_context::<Replies>() {
         let mut state = replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let reply = state.known.get(body).cloned();
+        if use_context::<Served>().is_none() {
+            state.shared.insert(body.to_owned());
+        }
         if reply.is_none() && !state.wanted.iter().any(|wanted| wanted == body) {
             state.wanted.push(body.to_owned());
         }
@@ -175,6 +187,7 @@ pub async fn gather(page: fn() -> AnyView) -> String {
     let state = || replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let given = use_context::<crate::context::Given>().unwrap_or_default();
     state().known.extend(given.0.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())));
+    state().shared.extend(given.0.keys().map(|name| (*name).to_owned()));
     loop {
         let pass = Owner::new();
         let _ = pass.with(|| page().to_html());
@@ -186,8 +199,10 @@ pub async fn gather(page: fn() -> AnyView) -> String {
         let answers = futures::future::join_all(wanted.iter().cloned().map(gql::send)).await;
         state().known.extend(wanted.into_iter().zip(answers));
     }
+    let state = state();
+    let shared: BTreeMap<_, _> = state.known.iter().filter(|(body, _)| state.shared.contains(*body)).collect();
     // In a script element only `<` could end the data early.
-    serde_json::to_string(&state().known).unwrap_or_default().replace('<', "\\u003c")
+    serde_json::to_string(&shared).unwrap_or_default().replace('<', "\\u003c")
 }
 
 /// The title that the page has set while it was gathered.
