@@ -145,7 +145,7 @@ fn markup(points: &[TrafficPoint], minutes: i64, events: &dyn Fn(i64, i64) -> St
     });
     let head = |class: &str, label: &str, end: i64| {
         format!(
-            "<div class=\"chart dense {class}\" style=\"--h:112px;--yw:44px;--rw:0px\" role=\"group\" aria-label=\"{}\">\
+            "<div class=\"chart dense {class}\" style=\"--h:132px;--yw:44px;--rw:0px\" role=\"group\" aria-label=\"{}\">\
              <div class=\"ylab\" aria-hidden=\"true\">{}</div><div class=\"plot\">\
              <svg viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path class=\"g\" d=\"M0 0H100M0 50H100\"/>",
             escape(label),

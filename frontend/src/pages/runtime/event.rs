@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{call, done, event_url, may, micros, moment, policy_url, session_url, spans, table, verdict};
+use super::{call, done, event_url, may, micros, moment, policy_url, session_url, spans, table, title, verdict};
 use crate::{
     components::{self as c, none},
     format,
@@ -60,8 +60,8 @@ pub fn drawer(id: String, close: String) -> AnyView {
 fn headline(event: &Event) -> String {
     let name = call(event.kind, event.tool_server.as_deref(), event.tool.as_deref(), event.model.as_deref());
     match event.detections.first() {
-        Some(first) => format!("{}: {}", event.verdict.label(), first.reason),
-        None => format!("{}: {name}", event.verdict.label()),
+        Some(first) => format!("{}: {}", title(done(event.verdict)), first.reason),
+        None => format!("{}: {name}", title(done(event.verdict))),
     }
 }
 
@@ -187,7 +187,7 @@ fn detections(event: &Event) -> AnyView {
                 <td class="p15"><span class="id">{c::clean(&found.category)}</span></td><td class="num p2 muted">{place}</td><td class="num">{format!("{:.2}", found.score)}</td></tr>
         }
     });
-    let heads = view! { {c::head("What", "", "")}{c::head("Detector", "p1 w", "38%")}{c::head("Category", "p15 w", "80px")}{c::head("Bytes", "num p2 w", "88px")}{c::head("Score", "num w", "60px")} };
+    let heads = view! { {c::head("What", "", "")}{c::head("Detector", "p1 w", "38%")}{c::head("Category", "p15 w", "100px")}{c::head("Bytes", "num p2 w", "88px")}{c::head("Score", "num w", "60px")} };
     table("Detections, the surest first", heads.into_any(), rows.collect_view().into_any())
 }
 

@@ -209,7 +209,7 @@ fn list(events: &[Event], params: &Params, open: Option<&str>) -> AnyView {
     view! {
         <div class="tbl"><table>
             <caption class="vh">"Events, newest first"</caption>
-            <thead class="sticky"><tr>{c::head("Time", "w", "116px")}{c::head("Verdict", "w", "88px")}{c::head("Event", "", "")}{c::head("What", "p1 w", "34%")}{c::head("Agent", "p2 w", "168px")}{c::head("Score", "num p3 w", "60px")}</tr></thead>
+            <thead class="sticky"><tr>{c::head("Time", "w", "112px")}{c::head("Verdict", "w", "92px")}{c::head("Event", "", "")}{c::head("What", "p1 w", "36%")}{c::head("Agent", "p3 w", "168px")}{c::head("Score", "num p3 w", "60px")}</tr></thead>
             <tbody>{rows}</tbody>
         </table></div>
     }
@@ -230,15 +230,18 @@ fn row(event: &Event, params: &Params, current: bool) -> AnyView {
             view! { <span class="muted">{amount}</span> }.into_any()
         }
     };
+    // Where there is no room for its column.
+    let under =
+        event.detections.first().map(|first| view! { <small class="under cut">{c::text(&first.reason)}</small> });
     let label = event.feedback.as_ref().map(|feedback| view! { <span class="tag">{feedback.label.label()}</span> });
     let agent = event.agent.as_ref().map(|agent| c::asset(&agent.id, agent.kind, &agent.name));
     view! {
         <tr class="row" data-id=event.id.clone() data-current=current.then_some("")>
             <td class="muted">{moment(&event.at)}</td>
             <td>{verdict(event.verdict)}</td>
-            <td title=title><span class="cell"><span class="kind">{icon(kind_icon(event.kind))}</span><a class="cut mono" href=href data-open="" data-noscroll="" aria-current=current.then_some("true")>{c::text(&name)}</a>{label}</span></td>
+            <td title=title><span class="cell"><span class="kind">{icon(kind_icon(event.kind))}</span><a class="cut mono" href=href data-open="" data-noscroll="" aria-current=current.then_some("true")>{c::text(&name)}</a>{label}</span>{under}</td>
             <td class="p1">{what}</td>
-            <td class="p2">{agent}</td>
+            <td class="p3">{agent}</td>
             <td class="num p3 muted">{format!("{:.2}", event.score)}</td>
         </tr>
     }

@@ -139,6 +139,12 @@ const fn done(verdict: Verdict) -> &'static str {
     }
 }
 
+/// With a capital at the beginning, as a sentence has.
+fn title(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
+}
+
 const fn kind_icon(kind: EventKind) -> &'static str {
     match kind {
         EventKind::Prompt => icons::MESSAGE_SQUARE,

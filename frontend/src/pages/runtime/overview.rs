@@ -229,10 +229,9 @@ fn kinds(o: &Overview, hours: i64) -> AnyView {
     let largest = o.kinds.iter().map(|kind| kind.count).max().unwrap_or_default();
     let rows = o.kinds.iter().map(|kind| {
         let share = c::share(ratio(kind.count, o.events), ratio(largest, o.events));
-        view! { <tr class="row"><td><a href=events(o, "kind", kind.kind.as_str())>{kind.kind.label()}</a></td><td class="c-share">{share}</td><td class="num">{format::count(kind.count)}</td></tr> }
+        view! { <tr class="row"><td><a href=events(o, "kind", kind.kind.as_str())>{kind.kind.label()}</a></td><td>{share}</td><td class="num">{format::count(kind.count)}</td></tr> }
     });
-    let heads =
-        view! { {c::head("Kind", "", "")}{c::head("Share", "c-share w", "128px")}{c::head("Events", "num w", "80px")} };
+    let heads = view! { {c::head("Kind", "", "")}{c::head("Share", "w", "136px")}{c::head("Events", "num w", "80px")} };
     let table = table("Events by kind", heads.into_any(), rows.collect_view().into_any());
     c::section("h-kinds", "Kinds", window_name(hours), none(), table)
 }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use serde_json::Value;
 use stance_shared::Channel;
 
-use super::{micros, part, spans, table, verdict};
+use super::{done, micros, part, spans, table, title, verdict};
 use crate::{
     components::{self as c, none},
     format,
@@ -96,7 +96,7 @@ fn content(data: &policy_presets::ResponseData, params: &Params) -> AnyView {
             let result = load::<TryInspect>("The inspection", c::table_skeleton, variables, move |data| {
                 outcome(&data.try_inspect, &text)
             });
-            view! { {result}{c::section("h-text", "Text", none(), none(), form.into_any())} }.into_any()
+            view! { {result}{c::section("h-another", "Try another", none(), none(), form.into_any())} }.into_any()
         }
         None => {
             view! { <p class="answer"><b>"Try a text:"</b>" what would be done about it, why, and where."</p>{form} }
@@ -139,7 +139,7 @@ fn outcome(inspection: &data::TryInspectTryInspect, text: &str) -> AnyView {
         )
     });
     view! {
-        <div><p class="answer"><b>{inspection.verdict.label()}": "</b>{c::text(&why)}</p>
+        <div><p class="answer"><b>{title(done(inspection.verdict))}": "</b>{c::text(&why)}</p>
             <p class="meta"><span>{verdict(inspection.verdict)}</span><span>"score "<b>{format!("{:.2}", inspection.score)}</b></span><span>"inspected in "<b>{micros(inspection.micros)}</b></span><span>"policy "{c::mid(&inspection.policy_hash)}</span></p></div>
         <div class="grid"><div class="c7 stack">{c::section("h-marked", "Where", format::counted(i64::try_from(found.len()).unwrap_or_default(), "detection", "detections"), none(), spans::highlighted(text, &marks))}{redacted}</div>
             <div class="c5 stack">{decodings(&inspection.decodings)}</div></div>

@@ -217,7 +217,7 @@ fn outcome(run: &policy_dry_run::PolicyDryRunPolicyDryRun, version: i64, hours: 
     });
     let (before, after) = (&run.before, &run.after);
     view! {
-        <p><b>{head}</b></p>
+        <p class="lead"><b>{head}</b></p>
         {before_after([before.allow, before.flag, before.redact, before.block], [after.allow, after.flag, after.redact, after.block])}
         {examples}
     }

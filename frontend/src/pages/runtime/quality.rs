@@ -42,7 +42,7 @@ fn answer(lines: &[Line], days: i64) -> AnyView {
     let wrong = lines.iter().map(|line| line.wrong).sum::<i64>();
     let missed = lines.iter().map(|line| line.missed).sum::<i64>();
     let worst = lines.iter().filter(|line| line.wrong > 0).max_by_key(|line| line.wrong);
-    let worst = worst.map(|line| view! { " Most of them by "<a href=Params::default().with("rule", &line.rule).with("labelled", "true").on("/runtime/events")>{c::text(&line.reason)}</a>"." });
+    let worst = worst.map(|line| view! { " Most wrong: "<a href=Params::default().with("rule", &line.rule).with("labelled", "true").on("/runtime/events")>{c::text(&line.reason)}</a>"." });
     view! { <b>{format!("Of {} in {days} days, {wrong} were wrong and {missed} attacks passed.", format::counted(labels, "labeled event", "labeled events"))}</b>{worst} }.into_any()
 }
 

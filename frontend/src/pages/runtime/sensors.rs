@@ -28,9 +28,8 @@ pub fn sensors(params: Params) -> AnyView {
         || data::Variables {},
         move |data| content(&data.sensors, &params),
     );
-    let button = may("sensor:write").then(
-        || view! { <a class="btn primary sm" href="#h-register" data-noscroll="">{icon(icons::PLUS)}"Register"</a> },
-    );
+    let button = may("sensor:write")
+        .then(|| view! { <a class="btn sm" href="#h-register" data-noscroll="">{icon(icons::PLUS)}"Register"</a> });
     part("sensors", button.into_any(), view! { <div class="page stack" data-follow="">{page}</div> }.into_any())
 }
 
@@ -99,12 +98,12 @@ fn list(sensors: &[Sensor]) -> AnyView {
         let events = Params::default().with("sensor", &sensor.id).on("/runtime/events");
         view! {
             <tr class="row"><td><span class="cell"><span class=class data-k=mark aria-hidden="true"></span>{c::cut(&sensor.name)}</span></td><td class="muted">{since(sensor.state, sensor.last_seen_at.as_deref())}</td>
-                <td>{c::asset(&sensor.asset.id, sensor.asset.kind, &sensor.asset.name)}</td><td class="p2">{policy}</td><td class="p2 muted">{c::cut(&sensor.version)}</td>
+                <td class="p1">{c::asset(&sensor.asset.id, sensor.asset.kind, &sensor.asset.name)}</td><td class="p2">{policy}</td><td class="p2 muted">{c::cut(&sensor.version)}</td>
                 <td class="num">{opens(sensor.events24h, events)}</td><td class="num p3 muted">{format::span(sensor.silent_after_seconds)}</td><td class="num p1">{retire}</td></tr>
         }
     });
     let heads = view! {
-        {c::head("Sensor", "", "")}{c::head("Last sign", "w", "112px")}{c::head("Watches", "w", "22%")}{c::head("Policy", "p2 w", "128px")}{c::head("Version", "p2 w", "88px")}{c::head("Events, 24 h", "num w", "96px")}{c::head("Silent after", "num p3 w", "92px")}
+        {c::head("Sensor", "", "")}{c::head("Last sign", "w", "112px")}{c::head("Watches", "p1 w", "22%")}{c::head("Policy", "p2 w", "128px")}{c::head("Version", "p2 w", "88px")}{c::head("Events, 24 h", "num w", "96px")}{c::head("Silent after", "num p3 w", "92px")}
         <th class="p1 w" style="--w:84px" scope="col"><span class="vh">"Actions"</span></th>
     };
     table("Sensors", heads.into_any(), rows.collect_view().into_any())

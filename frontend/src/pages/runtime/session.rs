@@ -126,7 +126,8 @@ fn trace(session: &Session) -> AnyView {
     } else {
         format!("{}, {}", format::counted(shown, "step", "steps"), took(session))
     };
-    let content = view! { <ol class="tree" aria-label="Steps of the session, with the verdict at each">{rows.collect_view()}</ol> };
+    let head = view! { <div class="tree-head" aria-hidden="true"><span>"Step"</span><span class="axis ends span"><span>"0"</span><span>{took(session)}</span></span><span class="num ms">"Took"</span><span>"Verdict"</span></div> };
+    let content = view! { {head}<ol class="tree" aria-label="Steps of the session, with the verdict at each">{rows.collect_view()}</ol> };
     c::section("h-trace", "Trace", aside, c::none(), content.into_any())
 }
 
