@@ -7,13 +7,15 @@
 use leptos::prelude::*;
 
 #[cfg(feature = "hydrate")]
-use crate::{app::Page, browser, gql::GqlError, state};
+use crate::{app::Page, browser, state};
 
 /// The shape of a page until the server has answered.
 #[cfg(feature = "hydrate")]
-const SKELETON: &str = "<div class=\"top\"></div><div class=\"page stack\" aria-busy=\"true\"><p class=\"answer\">\
-    <span class=\"sk\" style=\"--w:min(480px, 80%)\"></span></p><p><span class=\"sk\" style=\"--w:100%\"></span></p>\
-    <p><span class=\"sk\" style=\"--w:92%\"></span></p><p><span class=\"sk\" style=\"--w:96%\"></span></p></div>";
+const SKELETON: &str = r#"<div class="top"></div><div class="page stack" aria-busy="true"><p class="answer"><span class="sk" style="--w:min(480px, 80%)"></span></p><p><span class="sk" style="--w:100%"></span></p><p><span class="sk" style="--w:92%"></span></p></div>"#;
+
+/// Instead of a page that did not come.
+#[cfg(feature = "hydrate")]
+const FAILURE: &str = r#"<div class="page"><div class="note" role="alert"><div><b>The page could not be loaded.</b><br>The server did not answer. Check the connection and try again.</div><div class="end"><button class="btn sm" type="button" data-refresh>Retry</button></div></div></div>"#;
 
 /// The element around what the server renders.
 pub const ID: &str = "served";
@@ -36,7 +38,6 @@ pub fn served() -> AnyView {
     let hydrating = browser::is_hydrating();
     // What the server sent stays as it is: hydration takes over an element without looking into it.
     let content = RwSignal::new(if hydrating { String::new() } else { SKELETON.to_owned() });
-    let failed = RwSignal::new(false);
     let latest = StoredValue::new(String::new());
 
     Effect::new(move |before: Option<(u64, String)>| {
@@ -44,6 +45,7 @@ pub fn served() -> AnyView {
         let here = location.pathname.with(|path| Page::of(path) == page);
         let shown = before.is_none() && hydrating;
         if here && !shown && before.as_ref() != Some(&wanted) {
+            let elsewhere = before.is_none_or(|before| before.1 != wanted.1);
             latest.set_value(wanted.1.clone());
             let asked = wanted.1.clone();
             let row = browser::current_row();
@@ -54,14 +56,15 @@ pub fn served() -> AnyView {
                 }
                 match answer {
                     Ok(Some(page)) => {
-                        failed.set(false);
                         document().set_title(&page.title());
                         content.set(browser::part_of(&page));
                         browser::served_anew(row);
                     }
                     // Not what was asked for: signed out, or another version of the server.
                     Ok(None) => browser::leave(&asked),
-                    Err(()) => failed.set(true),
+                    Err(()) if elsewhere => content.set(FAILURE.to_owned()),
+                    // What is on screen is only older than it could be.
+                    Err(()) => state::toast("The server did not answer. Check the connection and try again.", None),
                 }
             });
         }
@@ -71,13 +74,7 @@ pub fn served() -> AnyView {
     follow(address);
     let keys = window_event_listener(leptos::ev::keydown, on_key);
     on_cleanup(move || keys.remove());
-    let failure = move || {
-        failed.get().then(|| {
-            let error = GqlError::network("The server did not answer. Check the connection and try again.");
-            view! { <div class="page">{crate::components::failure("The page", &error)}</div> }
-        })
-    };
-    view! { {failure}<div class="served" id=ID inner_html=move || content.get() on:click=|event| browser::open_row(&event)></div> }.into_any()
+    view! { <div class="served" id=ID inner_html=move || content.get() on:click=|event| browser::open_row(&event)></div> }.into_any()
 }
 
 /// Live events: a page that follows is loaded anew, at most every so many milliseconds; on a list, new rows announce themselves.

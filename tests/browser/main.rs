@@ -215,7 +215,18 @@ async fn a_phone_shows_everything_without_sideways_scrolling() -> Result<()> {
     let browser = Browser::open(390, 844, true).await?;
     browser.sign_in(&stance.url, EMAIL, PASSWORD).await?;
     let mut wide = Vec::new();
-    for path in ["/", "/findings", "/inventory", "/imports", "/audit", "/settings/members", "/runtime", "/runtime/events", "/runtime/sensors", "/runtime/playground"] {
+    for path in [
+        "/",
+        "/findings",
+        "/inventory",
+        "/imports",
+        "/audit",
+        "/settings/members",
+        "/runtime",
+        "/runtime/events",
+        "/runtime/sensors",
+        "/runtime/playground",
+    ] {
         browser.goto(&format!("{}{path}", stance.url)).await?;
         let widths = browser.script("return [document.documentElement.scrollWidth, innerWidth]", vec![]).await?;
         if widths[0].as_i64() > widths[1].as_i64() {

@@ -62,7 +62,7 @@ pub fn pace() -> u64 {
 /// Whether the page shows new data by itself, and nobody is in the middle of something there.
 #[must_use]
 pub fn follows() -> bool {
-    find("[data-follow]").is_some() && find(".served :focus, .served details[open]").is_none()
+    find("[data-follow]").is_some() && find(".served :is(:focus, details[open])").is_none()
 }
 
 /// Whether the page is a list whose new rows announce themselves, and is not paused.

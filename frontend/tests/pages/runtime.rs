@@ -40,7 +40,7 @@ fn event(i: i64) -> Value {
 }
 
 fn sensor(id: &str, name: &str, state: &str, last: Value) -> Value {
-    json!({ "id": id, "name": name, "asset": asset("a1"), "version": "1.4.0", "policyHash": "aa", "expectedPolicyHash": if id == "s1" { "aa" } else { "bb" }, "state": state, "lastSeenAt": last, "silentAfterSeconds": 300, "events24h": 12_031, "createdAt": "2026-11-01T09:00:00Z" })
+    json!({ "id": id, "name": name, "asset": asset("a1"), "version": "1.4.0", "policyHash": "aa", "expectedPolicyHash": if id == "s1" { "aa" } else { "bb" }, "state": state, "lastSeenAt": last, "silentAfterSeconds": 300, "eventCount": 12_031, "createdAt": "2026-11-01T09:00:00Z" })
 }
 
 fn sensors() -> Value {

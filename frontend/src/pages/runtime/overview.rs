@@ -265,7 +265,7 @@ mod tests {
     fn said(events: i64, blocked: i64, flagged: i64, before: (i64, i64), silent: &[&str]) -> String {
         let sensors: Vec<_> = silent
             .iter()
-            .map(|state| json!({"id": "s", "name": "s", "state": state, "events24h": 0, "asset": {"id": "a", "kind": "AGENT", "name": "a"}}))
+            .map(|state| json!({"id": "s", "name": "s", "state": state, "asset": {"id": "a", "kind": "AGENT", "name": "a"}}))
             .collect();
         let reply = json!({"data": { "sensors": sensors, "runtime": {
             "from": "2026-11-22T09:00:00Z", "to": "2026-11-23T09:00:00Z", "bucketMinutes": 30, "events": events, "flagged": flagged, "redacted": 0, "blocked": blocked,

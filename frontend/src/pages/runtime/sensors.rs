@@ -30,7 +30,7 @@ pub fn sensors(params: Params) -> AnyView {
     );
     let button = may("sensor:write")
         .then(|| view! { <a class="btn sm" href="#h-register" data-noscroll="">{icon(icons::PLUS)}"Register"</a> });
-    part("sensors", button.into_any(), view! { <div class="page stack" data-follow="">{page}</div> }.into_any())
+    part("sensors", button.into_any(), view! { <div class="page stack">{page}</div> }.into_any())
 }
 
 fn content(sensors: &[Sensor], params: &Params) -> AnyView {
@@ -55,8 +55,8 @@ fn answer(sensors: &[Sensor]) -> AnyView {
     let all = format::counted(i64::try_from(sensors.len()).unwrap_or_default(), "sensor", "sensors");
     let silent: Vec<_> = sensors.iter().filter(|sensor| sensor.state == SensorState::Silent).collect();
     let never = sensors.iter().filter(|sensor| sensor.state == SensorState::NeverSeen).count();
-    let events = sensors.iter().map(|sensor| sensor.events24h).sum::<i64>();
-    let told = format!(" {} in the last 24 h.", format::counted(events, "event", "events"));
+    let events = sensors.iter().map(|sensor| sensor.event_count).sum::<i64>();
+    let told = format!(" {} in all.", format::counted(events, "event", "events"));
     match (sensors.len(), silent.as_slice(), never) {
         (0, ..) => view! { <b>"No sensor is registered."</b>" Events still come by the inspect API and by OTLP." }.into_any(),
         (_, [], 0) => view! { <b>{all}", all alive."</b>{told} }.into_any(),
@@ -99,11 +99,11 @@ fn list(sensors: &[Sensor]) -> AnyView {
         view! {
             <tr class="row"><td><span class="cell"><span class=class data-k=mark aria-hidden="true"></span>{c::cut(&sensor.name)}</span></td><td class="muted">{since(sensor.state, sensor.last_seen_at.as_deref())}</td>
                 <td class="p1">{c::asset(&sensor.asset.id, sensor.asset.kind, &sensor.asset.name)}</td><td class="p2">{policy}</td><td class="p2 muted">{c::cut(&sensor.version)}</td>
-                <td class="num">{opens(sensor.events24h, events)}</td><td class="num p3 muted">{format::span(sensor.silent_after_seconds)}</td><td class="num p1">{retire}</td></tr>
+                <td class="num">{opens(sensor.event_count, events)}</td><td class="num p3 muted">{format::span(sensor.silent_after_seconds)}</td><td class="num p1">{retire}</td></tr>
         }
     });
     let heads = view! {
-        {c::head("Sensor", "", "")}{c::head("Last sign", "w", "112px")}{c::head("Watches", "p1 w", "22%")}{c::head("Policy", "p2 w", "128px")}{c::head("Version", "p2 w", "88px")}{c::head("Events, 24 h", "num w", "96px")}{c::head("Silent after", "num p3 w", "92px")}
+        {c::head("Sensor", "", "")}{c::head("Last sign", "w", "112px")}{c::head("Watches", "p1 w", "22%")}{c::head("Policy", "p2 w", "128px")}{c::head("Version", "p2 w", "88px")}{c::head("Events", "num w", "96px")}{c::head("Silent after", "num p3 w", "92px")}
         <th class="p1 w" style="--w:84px" scope="col"><span class="vh">"Actions"</span></th>
     };
     table("Sensors", heads.into_any(), rows.collect_view().into_any())
