@@ -32,7 +32,10 @@ pub fn served() -> AnyView {
 #[cfg(feature = "hydrate")]
 pub fn served() -> AnyView {
     let location = leptos_router::hooks::use_location();
-    let address = move || format!("{}?{}", location.pathname.get(), location.search.get());
+    let address = move || {
+        let (path, search) = (location.pathname.get(), location.search.get());
+        if search.is_empty() { path } else { format!("{path}?{search}") }
+    };
     let page = Page::of(&location.pathname.get_untracked());
     let tick = state::app().tick;
     let hydrating = browser::is_hydrating();

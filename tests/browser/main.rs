@@ -1,6 +1,8 @@
 //! A person's way through the dashboard, in a real Chromium: set-up, sign-in, import by drag-and-drop, filter, triage by keyboard, dark
 //! mode, every page, sign-out; a phone; and pages without script.
 
+mod runtime;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use stance_tests::{Options, PASSWORD, Stance, browser::Browser, wait_for};
@@ -109,6 +111,7 @@ async fn walk(url: &str, browser: &Browser) -> Result<()> {
 
     triage(browser).await?;
     dark_mode(url, browser).await?;
+    runtime::walk(url, browser).await?;
     every_page(url, browser).await?;
 
     click(browser, "form[action='/auth/sign-out'] button").await?;

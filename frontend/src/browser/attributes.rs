@@ -67,7 +67,10 @@ fn act(element: &Element, form: Option<Element>) {
         let data = match crate::gql::data(reply) {
             Ok(data) => data,
             Err(refusal) => match &form {
-                Some(form) => return Ok(refuse(form, &refusal.message)),
+                Some(form) => {
+                    refuse(form, &refusal.message);
+                    return Ok(());
+                }
                 None => return Err(refusal.message),
             },
         };

@@ -183,7 +183,7 @@ fn detections(event: &Event) -> AnyView {
         };
         let redaction = found.redaction.as_ref().map(|redaction| view! { " "<span class="red">{c::clean(redaction)}</span> });
         view! {
-            <tr class="row"><td title=c::clean(&found.reason)><span class="cut">{c::text(&found.reason)}{redaction}</span></td><td class="p1"><a class="id" href=crate::url::Params::default().with("rule", &found.rule).on("/runtime/events")>{c::clean(&found.rule)}</a></td>
+            <tr class="row"><td title=c::clean(&found.reason)><span class="cut">{c::text(&title(&found.reason))}{redaction}</span></td><td class="p1"><a class="id" href=crate::url::Params::default().with("rule", &found.rule).on("/runtime/events")>{c::clean(&found.rule)}</a></td>
                 <td class="p15"><span class="id">{c::clean(&found.category)}</span></td><td class="num p2 muted">{place}</td><td class="num">{format!("{:.2}", found.score)}</td></tr>
         }
     });

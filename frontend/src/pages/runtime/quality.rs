@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use stance_shared::Channel;
 
-use super::{before_after, interval, part, policy_url, table, window, window_name};
+use super::{before_after, interval, part, policy_url, table, title, window, window_name};
 use crate::{
     components::{self as c, none},
     format,
@@ -61,7 +61,7 @@ fn content(lines: &[Line], days: i64) -> AnyView {
         let recall = line.recall.as_ref().map(|rate| (rate.value, rate.low, rate.high, rate.of));
         let said = format!("{} right, {} wrong, {} missed", line.right, line.wrong, line.missed);
         view! {
-            <tr class="row"><td title=c::clean(&line.rule)><a href=labeled>{c::text(&line.reason)}</a></td><td class="p3"><span class="id">{c::clean(&line.rule)}</span></td><td class="p2">{policy}</td>
+            <tr class="row"><td title=c::clean(&line.rule)><a href=labeled>{c::text(&title(&line.reason))}</a></td><td class="p3"><span class="id">{c::clean(&line.rule)}</span></td><td class="p2">{policy}</td>
                 <td class="num">{format::count(line.events)}</td><td class="num p1">{format::percent(line.block_rate)}</td><td>{interval(precision, "labeled hits")}</td><td class="p1">{interval(recall, "confirmed attacks")}</td><td class="num p2 muted" title=said.clone()>{line.right + line.wrong + line.missed}</td></tr>
         }
     });
