@@ -101,8 +101,10 @@ fn page(event: &Event) -> AnyView {
         )
     });
     let what = call(event.kind, event.tool_server.as_deref(), event.tool.as_deref(), event.model.as_deref());
+    let kind = event.kind.label();
+    let name = if what == kind { what } else { format!("{kind}: {what}") };
     view! {
-        {layout::top(Some(("Events", "/runtime/events")), &format!("{}: {what}", event.kind.label()), view! { <span class="muted wide">{c::ago(&event.at)}</span> }.into_any())}
+        {layout::top(Some(("Events", "/runtime/events")), &name, view! { <span class="muted wide">{c::ago(&event.at)}</span> }.into_any())}
         <div class="page stack">
             <p class="answer"><b>{event.kind.label()}" "{done(event.verdict)}</b>{on}" "{c::ago(&event.at)}{first}"."</p>
             <div class="grid">
@@ -187,7 +189,7 @@ fn detections(event: &Event) -> AnyView {
                 <td class="p15"><span class="id">{c::clean(&found.category)}</span></td><td class="num p2 muted">{place}</td><td class="num">{format!("{:.2}", found.score)}</td></tr>
         }
     });
-    let heads = view! { {c::head("What", "", "")}{c::head("Detector", "p1 w", "38%")}{c::head("Category", "p15 w", "100px")}{c::head("Bytes", "num p2 w", "88px")}{c::head("Score", "num w", "60px")} };
+    let heads = view! { {c::head("What", "", "")}{c::head("Detector", "p1 w", "160px")}{c::head("Category", "p15 w", "100px")}{c::head("Bytes", "num p2 w", "88px")}{c::head("Score", "num w", "60px")} };
     table("Detections, the surest first", heads.into_any(), rows.collect_view().into_any())
 }
 

@@ -80,7 +80,7 @@ fn content(events: &data::EventListEvents, params: &Params, open: Option<&str>) 
     };
     // Only the newest page has something new to announce.
     let news = first_page.then(|| view! { <div aria-live="polite"><button class="live" type="button" data-news="" data-refresh="" hidden></button></div> });
-    view! { <p class="answer">{answer(&events.nodes, params)}</p>{bar(params)}{news}{body} }.into_any()
+    view! { <p class="answer">{answer(&events.nodes, params)}</p>{bar(params, &events.nodes)}{news}{body} }.into_any()
 }
 
 fn answer(events: &[Event], params: &Params) -> AnyView {
@@ -115,7 +115,7 @@ fn empty(params: &Params) -> AnyView {
 }
 
 /// The switch of views, chips, and the menu of the filters.
-fn bar(params: &Params) -> AnyView {
+fn bar(params: &Params, events: &[Event]) -> AnyView {
     let base = params.without("after").without("verdict").without("labelled");
     let stopped = base.with("verdict", "BLOCK");
     let mut stopped_pairs: Vec<(String, String)> = stopped.pairs().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
@@ -149,7 +149,7 @@ fn bar(params: &Params) -> AnyView {
     };
     view! {
         <div class="bar-tools chips" role="search">
-            {views}{chips(params)}
+            {views}{chips(params, events)}
             <details class="menu to-end">
                 <summary class="btn quiet sm">{icon(icons::LIST_FILTER)}"Filter "<kbd>"f"</kbd></summary>
                 <form class="pop filters" method="get" action=PATH data-nav="">
@@ -182,7 +182,9 @@ pub fn agents(any: &'static str, selected: &str) -> AnyView {
 }
 
 /// A chip for each filter; the switch shows the verdicts that it chooses.
-fn chips(params: &Params) -> AnyView {
+fn chips(params: &Params, events: &[Event]) -> AnyView {
+    // The names of what the events are of; without an event of it there is only its id.
+    let agent = |id: &str| events.iter().filter_map(|event| event.agent.as_ref()).find(|agent| agent.id == id);
     let chips = params.pairs().filter_map(|(key, value)| {
         let (name, shown) = match key {
             "kind" => ("Kind", value.parse::<EventKind>().ok()?.label().to_owned()),
@@ -190,7 +192,7 @@ fn chips(params: &Params) -> AnyView {
             "rule" => ("Detector", c::clean(value)),
             "tool" => ("Tool", c::clean(value)),
             "model" => ("Model", c::clean(value)),
-            "agent" => ("Agent", "one".to_owned()),
+            "agent" => ("Agent", agent(value).map_or_else(|| "one".to_owned(), |agent| c::clean(&agent.name))),
             "session" => ("Session", "one".to_owned()),
             "sensor" => ("Sensor", "one".to_owned()),
             "from" => ("From", format::seconds(value).map(format::date_time)?),
@@ -233,7 +235,7 @@ fn row(event: &Event, params: &Params, current: bool) -> AnyView {
     // Where there is no room for its column.
     let under =
         event.detections.first().map(|first| view! { <small class="under cut">{c::text(&first.reason)}</small> });
-    let label = event.feedback.as_ref().map(|feedback| view! { <span class="tag">{feedback.label.label()}</span> });
+    let label = event.feedback.as_ref().map(|feedback| view! { <span class="tag p1">{feedback.label.label()}</span> });
     let agent = event.agent.as_ref().map(|agent| c::asset(&agent.id, agent.kind, &agent.name));
     view! {
         <tr class="row" data-id=event.id.clone() data-current=current.then_some("")>

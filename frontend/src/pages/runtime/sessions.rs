@@ -67,6 +67,7 @@ fn answer(sessions: &[Session], filtered: bool) -> AnyView {
     let matching = if filtered { " that match" } else { "" };
     let shown = format::counted(i64::try_from(sessions.len()).unwrap_or_default(), "session", "sessions");
     let head = match suspicious {
+        1 if sessions.len() == 1 => format!("The session shown{matching} has a suspicious sequence of steps"),
         0 => format!("No suspicious sequence in the {shown} shown{matching}"),
         1 => format!("1 of the {shown} shown{matching} has a suspicious sequence of steps"),
         n => format!("{n} of the {shown} shown{matching} have suspicious sequences of steps"),
