@@ -46,7 +46,8 @@ pub struct Reply<Q> {
     document: PhantomData<Q>,
 }
 
-/// Asks for a document, and anew when the variables or [`refresh`](crate::state::refresh) change. The old content stays until then.
+/// Asks for a document, and anew when the variables or [`refresh`](crate::state::refresh) change. The old content stays until there is
+/// another answer; the same answer again changes nothing.
 ///
 /// `what` names the data in an error.
 pub fn ask<Q: GraphQLQuery>(
@@ -79,6 +80,17 @@ impl<Q: GraphQLQuery + 'static> Reply<Q> {
     }
 }
 
+/// Asks for a document once.
+pub fn ask_once<Q: GraphQLQuery>(what: &'static str, variables: Q::Variables) -> Reply<Q> {
+    let body = gql::body::<Q>(variables);
+    let text = RwSignal::new(known(&body));
+    #[cfg(feature = "hydrate")]
+    if text.with_untracked(Option::is_none) {
+        leptos::task::spawn_local(async move { drop(text.try_set(Some(gql::send(body).await))) });
+    }
+    Reply { what, text, document: PhantomData }
+}
+
 fn ask_text(body: Body) -> RwSignal<Option<String>> {
     let reply = RwSignal::new(known(&untrack(|| body())));
     #[cfg(feature = "hydrate")]
@@ -105,7 +117,10 @@ fn follow(body: Body, reply: RwSignal<Option<String>>) {
             leptos::task::spawn_local(async move {
                 let text = gql::send(question.1.clone()).await;
                 if latest.try_with_value(|latest| *latest == question) == Some(true) {
-                    let _ = reply.try_set(Some(text));
+                    let same = reply.try_with_untracked(|reply| reply.as_ref() == Some(&text));
+                    if same == Some(false) {
+                        reply.set(Some(text));
+                    }
                 }
             });
         }

@@ -88,6 +88,8 @@ pub(super) use {operations, words};
 operations! {
     /// Who is signed in, for the frame of every page.
     Frame in "src/gql/frame.graphql";
+    /// The server's present, for the page that it renders.
+    Clock in "src/gql/clock.graphql";
     /// The counts beside the navigation.
     Navigation in "src/gql/navigation.graphql";
     /// Everything of the first page.

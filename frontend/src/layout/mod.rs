@@ -9,11 +9,11 @@ use leptos::prelude::*;
 
 use crate::{
     app::Page,
-    components::Now,
+    components::{Now, none},
     format,
-    gql::{Frame, frame as data},
+    gql::{Clock, Frame, clock, frame as data},
     icons::{self, icon},
-    load::{load, set_title},
+    load::{ask, ask_once, set_title},
     pages,
     state::Viewer,
 };
@@ -22,11 +22,15 @@ use crate::{
 pub fn frame(page: Memo<Page>) -> AnyView {
     #[cfg(feature = "hydrate")]
     follow_live_events();
-    load::<Frame>("The dashboard", || ().into_any(), || data::Variables {}, move |frame| framed(page, frame.viewer))
+    let clock = ask_once::<Clock>("The dashboard", clock::Variables {});
+    let frame = ask::<Frame>("The dashboard", || data::Variables {});
+    clock.view(none, move |clock| {
+        provide_context(Now(format::seconds(&clock.viewer.now).unwrap_or_default()));
+        frame.view(none, move |frame| framed(page, frame.viewer))
+    })
 }
 
 fn framed(page: Memo<Page>, viewer: data::FrameViewer) -> AnyView {
-    provide_context(Now(format::seconds(&viewer.now).unwrap_or_default()));
     let name =
         viewer.user.as_ref().map(|user| user.name.clone()).or_else(|| viewer.token_name.clone()).unwrap_or_default();
     provide_context(Viewer {

@@ -14,7 +14,7 @@ pub fn invitation() -> Value {
 
 fn viewer() -> Value {
     json!({
-        "role": "ADMIN", "now": NOW, "tokenName": null,
+        "role": "ADMIN", "tokenName": null,
         "permissions": ["organization:read", "organization:update", "owner:grant", "member:read", "member:invite", "member:update", "member:remove", "invitation:read", "token:read", "token:create", "token:revoke", "account:manage", "posture:read", "asset:read", "asset:write", "finding:read", "finding:triage", "finding:accept-risk", "finding:export", "report:read", "report:import", "audit:read", "job:read", "job:redrive", "event:read", "inspect:call", "sensor:read", "sensor:write", "policy:read", "policy:write"],
         "user": { "id": "u1", "name": "Security lead", "email": "lead@meridian.example" },
         "organization": { "id": "o1", "name": "Meridian" },
@@ -258,6 +258,7 @@ pub fn answer(operation: &str, variables: &Value) -> Value {
     let id = variables["id"].as_str().unwrap_or_default();
     let roles = json!([{ "role": "OWNER", "summary": "Everything.", "permissions": [] }, { "role": "ADMIN", "summary": "Everything but naming owners.", "permissions": [] }, { "role": "ANALYST", "summary": "Imports reports, triages findings.", "permissions": [] }, { "role": "SENSOR", "summary": "Sends reports and events.", "permissions": [] }]);
     let data = match operation {
+        "Clock" => json!({ "viewer": { "now": NOW } }),
         "Frame" => json!({ "viewer": viewer() }),
         "Navigation" => json!({ "posture": { "openFindings": 214, "assets": 212 } }),
         "Overview" => {

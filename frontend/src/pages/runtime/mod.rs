@@ -228,7 +228,7 @@ fn table(caption: &'static str, heads: AnyView, rows: AnyView) -> AnyView {
 /// A question before something that can not be taken back: what it does, the button that does it, the way back.
 fn question(text: AnyView, button: AnyView, back: String) -> AnyView {
     view! {
-        <div class="note" role="alertdialog" aria-label="Please confirm">{icon(icons::TRIANGLE_ALERT)}<div>{text}</div>
+        <div class="note" role="alert">{icon(icons::TRIANGLE_ALERT)}<div>{text}</div>
             <div class="end">{button}<a class="btn sm" href=back data-noscroll="">"Keep"</a></div></div>
     }
     .into_any()

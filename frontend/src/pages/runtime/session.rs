@@ -72,10 +72,11 @@ fn sequences(session: &Session) -> AnyView {
         let links = sequence.events.iter().enumerate().map(|(i, id)| {
             let at = session.steps.iter().position(|step| step.id == *id);
             let arrow = (i > 0).then(|| icon(icons::ARROW_RIGHT));
+            // The browser's own link: it marks the step as the target.
             let link = match at {
                 Some(at) => {
                     let label = session.steps.get(at).map(label).unwrap_or_default();
-                    view! { <a class="link" href=format!("#step-{id}")>{format!("{}. ", at + 1)}{c::text(&label)}</a> }.into_any()
+                    view! { <a class="link" rel="external" href=format!("#step-{id}")>{format!("{}. ", at + 1)}{c::text(&label)}</a> }.into_any()
                 }
                 None => view! { <a class="link" href=event_url(id)>"a later step"</a> }.into_any(),
             };
