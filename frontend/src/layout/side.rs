@@ -59,7 +59,7 @@ fn organizations(viewer: data::FrameViewer) -> AnyView {
     });
     view! {
         <details class="menu">
-            <summary class="org" aria-label="Switch organization">{label}{icon(icons::CHEVRONS_UP_DOWN)}</summary>
+            <summary class="org">{label}<span class="vh">", switch organization"</span>{icon(icons::CHEVRONS_UP_DOWN)}</summary>
             <form class="pop" method="post" action="/auth/switch-organization"><h3>"Organizations"</h3>{items.collect_view()}</form>
         </details>
     }
