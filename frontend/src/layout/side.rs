@@ -78,13 +78,16 @@ fn links(page: Memo<Page>, counts: navigation::NavigationPosture) -> AnyView {
         }
         .into_any()
     };
+    let runtime = state::viewer()
+        .can("event:read")
+        .then(|| link("/runtime", "Runtime", icons::ACTIVITY, None, |p| *p == Page::Runtime));
     let (findings, assets) = (Some(counts.open_findings), Some(counts.assets));
     view! {
         <ul class="nav">
             {link("/", "Overview", icons::LAYOUT_DASHBOARD, None, |p| *p == Page::Overview)}
             {link("/findings", "Findings", icons::BUG, findings, |p| matches!(p, Page::Findings | Page::Finding(_)))}
             {link("/inventory", "Inventory", icons::BOXES, assets, |p| matches!(p, Page::Inventory | Page::Asset(_) | Page::AssetRuntime(_)))}
-            {link("/runtime", "Runtime", icons::ACTIVITY, None, |p| *p == Page::Runtime)}
+            {runtime}
         </ul>
         <h2 class="label">"Evidence"</h2>
         <ul class="nav">

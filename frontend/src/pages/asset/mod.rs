@@ -59,7 +59,7 @@ fn page(asset: &Asset) -> AnyView {
                     <p class="meta"><span>{icon(c::kind_icon(asset.kind))}{asset.kind.label()}</span><span>"owner "{owner}</span><span>"criticality "<b>{asset.criticality.label()}</b></span>
                         <span>"exposure "<b>{asset.exposure.label()}</b></span><span>"environment "<b>{asset.environment.label()}</b></span><span>{asset.lifecycle.label()}</span>{c::mid(&asset.external_key)}</p>
                 </div></div>
-                {(asset.kind == AssetKind::Agent).then(|| tabs(&asset.id, false))}
+                {(asset.kind == AssetKind::Agent && state::viewer().can("event:read")).then(|| tabs(&asset.id, false))}
             </div>
             <div class="grid"><div class="c7">{waterfall(asset)}</div><div class="c5 stack">{checks(asset)}{layers(asset, &findings)}</div></div>
             {open_findings(asset, &findings)}

@@ -2,7 +2,9 @@
 
 use leptos::prelude::*;
 
-use super::{call, done, event_url, may, micros, moment, policy_url, session_url, spans, table, title, verdict};
+use super::{
+    call, category, done, event_url, may, micros, moment, policy_url, session_url, spans, table, title, verdict,
+};
 use crate::{
     components::{self as c, none},
     format,
@@ -186,7 +188,7 @@ fn detections(event: &Event) -> AnyView {
         let redaction = found.redaction.as_ref().map(|redaction| view! { " "<span class="red">{c::clean(redaction)}</span> });
         view! {
             <tr class="row"><td title=c::clean(&found.reason)><span class="cut">{c::text(&title(&found.reason))}{redaction}</span></td><td class="p1"><a class="id" href=crate::url::Params::default().with("rule", &found.rule).on("/runtime/events")>{c::clean(&found.rule)}</a></td>
-                <td class="p15"><span class="id">{c::clean(&found.category)}</span></td><td class="num p2 muted">{place}</td><td class="num">{format!("{:.2}", found.score)}</td></tr>
+                <td class="p15">{category(&found.category)}</td><td class="num p2 muted">{place}</td><td class="num">{format!("{:.2}", found.score)}</td></tr>
         }
     });
     let heads = view! { {c::head("What", "", "")}{c::head("Detector", "p1 w", "160px")}{c::head("Category", "p15 w", "100px")}{c::head("Bytes", "num p2 w", "88px")}{c::head("Score", "num w", "60px")} };

@@ -139,6 +139,17 @@ const fn done(verdict: Verdict) -> &'static str {
     }
 }
 
+/// The id of a category's key: `LLM01` of `owasp-llm@2025:LLM01`.
+fn category(key: &str) -> AnyView {
+    let id = c::clean(key.rsplit(':').next().unwrap_or(key));
+    view! { <span class="id" title=c::clean(key)>{id}</span> }.into_any()
+}
+
+/// Why a rule fired, in words; the rule where nobody knows them any more.
+fn reason_of<'a>(reason: &'a str, rule: &'a str) -> &'a str {
+    if reason.is_empty() { rule } else { reason }
+}
+
 /// With a capital at the beginning, as a sentence has.
 fn title(text: &str) -> String {
     let mut chars = text.chars();

@@ -2,7 +2,9 @@
 
 use leptos::prelude::*;
 
-use super::{PARTS, micros, opens, part, table, title, verdict, window, window_name, window_switch};
+use super::{
+    PARTS, category, micros, opens, part, reason_of, table, title, verdict, window, window_name, window_switch,
+};
 use crate::{
     charts::{self, TrafficPoint},
     components::{self as c, none},
@@ -203,8 +205,8 @@ fn agents(o: &Overview, hours: i64) -> AnyView {
 fn detectors(o: &Overview, hours: i64) -> AnyView {
     let rows = o.detectors.iter().map(|d| {
         view! {
-            <tr class="row"><td title=c::clean(&d.rule)><a href=events(o, "rule", &d.rule)>{c::text(&title(&d.reason))}</a></td><td class="p1"><span class="id">{c::clean(&d.rule)}</span></td>
-                <td class="p2"><span class="id">{c::clean(&d.category)}</span></td><td class="num p1 muted">{format::count(d.agents)}</td><td class="num">{format::count(d.blocked)}</td><td class="num">{opens(d.events, events(o, "rule", &d.rule))}</td></tr>
+            <tr class="row"><td title=c::clean(&d.rule)><a href=events(o, "rule", &d.rule)>{c::text(&title(reason_of(&d.reason, &d.rule)))}</a></td><td class="p1"><span class="id">{c::clean(&d.rule)}</span></td>
+                <td class="p2">{category(&d.category)}</td><td class="num p1 muted">{format::count(d.agents)}</td><td class="num">{format::count(d.blocked)}</td><td class="num">{opens(d.events, events(o, "rule", &d.rule))}</td></tr>
         }
     });
     let heads = view! {

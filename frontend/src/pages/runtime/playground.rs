@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use serde_json::Value;
 use stance_shared::Channel;
 
-use super::{done, micros, part, spans, table, title, verdict};
+use super::{category, done, micros, part, spans, table, title, verdict};
 use crate::{
     components::{self as c, none},
     format,
@@ -158,7 +158,7 @@ fn detections(found: &[data::TryInspectTryInspectDetections]) -> AnyView {
             _ => "–".to_owned(),
         };
         let redaction = d.redaction.as_ref().map(|redaction| view! { <span class="red">{c::clean(redaction)}</span> });
-        view! { <tr class="row"><td title=c::clean(&d.reason)>{c::text(&title(&d.reason))}</td><td class="p1"><span class="id">{c::clean(&d.rule)}</span></td><td class="p1"><span class="id">{c::clean(&d.category)}</span></td><td class="p2">{redaction}</td><td class="num p2 muted">{place}</td><td class="num">{format!("{:.2}", d.score)}</td></tr> }
+        view! { <tr class="row"><td title=c::clean(&d.reason)>{c::text(&title(&d.reason))}</td><td class="p1"><span class="id">{c::clean(&d.rule)}</span></td><td class="p1">{category(&d.category)}</td><td class="p2">{redaction}</td><td class="num p2 muted">{place}</td><td class="num">{format!("{:.2}", d.score)}</td></tr> }
     });
     let heads = view! { {c::head("Why", "", "")}{c::head("Detector", "p1 w", "220px")}{c::head("Category", "p1 w", "96px")}{c::head("Redacted to", "p2 w", "128px")}{c::head("Bytes", "num p2 w", "96px")}{c::head("Score", "num w", "64px")} };
     c::section(

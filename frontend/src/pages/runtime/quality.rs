@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use stance_shared::Channel;
 
-use super::{before_after, interval, part, policy_url, table, title, window, window_name};
+use super::{before_after, interval, part, policy_url, reason_of, table, title, window, window_name};
 use crate::{
     components::{self as c, none},
     format,
@@ -15,6 +15,9 @@ use crate::{
 const PATH: &str = "/runtime/quality";
 /// Spans that can be looked at, in days.
 const DAYS: [i64; 3] = [7, 30, 90];
+
+/// The rule of the lines that are about a policy as a whole.
+const WHOLE: &str = "*";
 
 type Line = data::QualityReportGuardrailQuality;
 
@@ -35,14 +38,16 @@ pub fn quality(params: Params) -> AnyView {
 }
 
 fn answer(lines: &[Line], days: i64) -> AnyView {
-    let labels = lines.iter().map(|line| line.right + line.wrong + line.missed).sum::<i64>();
+    // An event counts once for its policy, and again for each detector.
+    let whole = || lines.iter().filter(|line| line.rule == WHOLE);
+    let labels = whole().map(|line| line.right + line.wrong + line.missed).sum::<i64>();
     if labels == 0 {
         return view! { <b>"Nobody has said yet which verdicts were right,"</b>" so precision and recall are unknown. "<a href="/runtime/events?verdict=BLOCK">"Label blocked events"</a>"." }.into_any();
     }
-    let wrong = lines.iter().map(|line| line.wrong).sum::<i64>();
-    let missed = lines.iter().map(|line| line.missed).sum::<i64>();
-    let worst = lines.iter().filter(|line| line.wrong > 0).max_by_key(|line| line.wrong);
-    let worst = worst.map(|line| view! { " Most wrong: "<a href=Params::default().with("rule", &line.rule).with("labelled", "true").on("/runtime/events")>{c::text(&line.reason)}</a>"." });
+    let wrong = whole().map(|line| line.wrong).sum::<i64>();
+    let missed = whole().map(|line| line.missed).sum::<i64>();
+    let worst = lines.iter().filter(|line| line.wrong > 0 && line.rule != WHOLE).max_by_key(|line| line.wrong);
+    let worst = worst.map(|line| view! { " Most wrong: "<a href=Params::default().with("rule", &line.rule).with("labelled", "true").on("/runtime/events")>{c::text(reason_of(&line.reason, &line.rule))}</a>"." });
     view! { <b>{format!("Of {} in {days} days, {wrong} were wrong and {missed} attacks passed.", format::counted(labels, "labeled event", "labeled events"))}</b>{worst} }.into_any()
 }
 
@@ -54,14 +59,19 @@ fn content(lines: &[Line], days: i64) -> AnyView {
     let rows = lines.iter().map(|line| {
         let policy = match &line.policy {
             Some(policy) => view! { <a href=policy_url(&policy.id)>{c::text(&policy.name)}</a> }.into_any(),
-            None => view! { <span class="muted">"standard"</span> }.into_any(),
+            None => view! { <span class="muted">"built-in"</span> }.into_any(),
         };
-        let labeled = Params::default().with("rule", &line.rule).on("/runtime/events");
+        let detector = if line.rule == WHOLE {
+            view! { <b>"All that it decided"</b> }.into_any()
+        } else {
+            let events = Params::default().with("rule", &line.rule).on("/runtime/events");
+            view! { <a href=events>{c::text(&title(reason_of(&line.reason, &line.rule)))}</a> }.into_any()
+        };
         let precision = line.precision.as_ref().map(|rate| (rate.value, rate.low, rate.high, rate.of));
         let recall = line.recall.as_ref().map(|rate| (rate.value, rate.low, rate.high, rate.of));
         let said = format!("{} right, {} wrong, {} missed", line.right, line.wrong, line.missed);
         view! {
-            <tr class="row"><td title=c::clean(&line.rule)><a href=labeled>{c::text(&title(&line.reason))}</a></td><td class="p3"><span class="id">{c::clean(&line.rule)}</span></td><td class="p2">{policy}</td>
+            <tr class="row"><td title=c::clean(&line.rule)>{detector}</td><td class="p3"><span class="id">{c::clean(&line.rule)}</span></td><td class="p2">{policy}</td>
                 <td class="num">{format::count(line.events)}</td><td class="num p1">{format::percent(line.block_rate)}</td><td>{interval(precision, "labeled hits")}</td><td class="p1">{interval(recall, "confirmed attacks")}</td><td class="num p2 muted" title=said.clone()>{line.right + line.wrong + line.missed}</td></tr>
         }
     });

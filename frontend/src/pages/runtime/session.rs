@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use serde_json::Value;
 use stance_shared::{EventKind, Verdict};
 
-use super::{amount, call, done, event_url, kind_icon, title, tree, verdict};
+use super::{amount, call, category, done, event_url, kind_icon, title, tree, verdict};
 use crate::{
     components as c, format,
     gql::{AgentSessionDetail, agent_session_detail as data},
@@ -83,7 +83,7 @@ fn sequences(session: &Session) -> AnyView {
             view! { {arrow}{link} }
         });
         view! {
-            <div class="note">{icon(icons::TRIANGLE_ALERT)}<div><b>{c::text(&title(&sequence.reason))}</b>" "<span class="id muted">{c::clean(&sequence.rule)}" "{c::clean(&sequence.category)}</span>
+            <div class="note">{icon(icons::TRIANGLE_ALERT)}<div><b>{c::text(&title(&sequence.reason))}</b>" "<span class="id muted">{c::clean(&sequence.rule)}</span>" "{category(&sequence.category)}
                 <p class="chain">{links.collect_view()}</p></div></div>
         }
     });

@@ -21,7 +21,7 @@ pub fn settings() -> AnyView {
 }
 
 fn content(settings: &data::RuntimeSettingsRuntimeSettings) -> AnyView {
-    let content = if may("organization:update") {
+    let content = if may("policy:write") {
         let body = gql::body::<UpdateRuntimeSettings>(update_runtime_settings::Variables {
             store_text: None,
             retention_days: None,

@@ -22,7 +22,7 @@ pub fn settings(setting: Setting) -> AnyView {
         (Setting::Organization, "organization", "Organization", icons::BUILDING_2, "organization:read"),
         (Setting::Members, "members", "Members", icons::USERS, "member:read"),
         (Setting::Tokens, "tokens", "API tokens", icons::KEY_ROUND, "token:read"),
-        (Setting::Runtime, "runtime", "Runtime", icons::ACTIVITY, "runtime:read"),
+        (Setting::Runtime, "runtime", "Runtime", icons::ACTIVITY, "policy:read"),
         (Setting::Sessions, "sessions", "Password and sessions", icons::MONITOR, "account:manage"),
         (Setting::Jobs, "jobs", "Failed jobs", icons::LIST_RESTART, "job:read"),
     ];
