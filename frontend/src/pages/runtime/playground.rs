@@ -61,7 +61,7 @@ fn content(data: &policy_presets::ResponseData, params: &Params) -> AnyView {
         .iter()
         .map(|preset| (format!("preset:{}", preset.preset), format!("Preset: {}", preset.preset)));
     let policies = data.policies.iter().map(|policy| (format!("policy:{}", policy.id), c::clean(&policy.name)));
-    let choices = std::iter::once((String::new(), "Standard".to_owned())).chain(presets).chain(policies).collect();
+    let choices = std::iter::once((String::new(), "Built-in".to_owned())).chain(presets).chain(policies).collect();
     let channels =
         Channel::ALL.iter().map(|channel| (channel.as_str().to_owned(), channel.label().to_owned())).collect();
     let examples = EXAMPLES.map(|(name, channel, text)| {

@@ -7,11 +7,13 @@ use crate::components as c;
 /// A piece of a text, and the number of the detection that marks it.
 type Piece<'a> = (&'a str, Option<usize>);
 
-/// Cuts a text at spans of UTF-8 bytes. Where spans overlap, the first one given has the place; spans that are outside the text or
-/// inside a character are no spans of this text and are left out.
+/// Cuts a text at spans of UTF-8 bytes. Where spans overlap, the shorter has the place, since it says more; of two as long the first one
+/// given. Spans that are outside the text or inside a character are no spans of this text and are left out.
 fn pieces<'a>(text: &'a str, spans: &[(usize, usize)]) -> Vec<Piece<'a>> {
     let mut marks: Vec<(usize, usize, usize)> = Vec::new();
-    for (i, &(start, end)) in spans.iter().enumerate() {
+    let mut shortest: Vec<(usize, (usize, usize))> = spans.iter().copied().enumerate().collect();
+    shortest.sort_by_key(|(_, (start, end))| end.saturating_sub(*start));
+    for (i, (start, end)) in shortest {
         let fits = start < end && text.get(start..end).is_some();
         if fits && marks.iter().all(|&(from, to, _)| end <= from || start >= to) {
             marks.push((start, end, i));
@@ -64,6 +66,7 @@ mod tests {
     #[test]
     fn overlaps_and_foreign_spans_are_left_out() {
         assert_eq!(pieces("abcd", &[(1, 3), (0, 2)]), [("a", None), ("bc", Some(0)), ("d", None)]);
+        assert_eq!(pieces("abcd", &[(0, 4), (1, 2)]), [("a", None), ("b", Some(1)), ("cd", None)]);
         for span in [(1, 2), (0, 9), (2, 1), (1, 1), (usize::MAX, 0)] {
             assert_eq!(pieces("ä!", &[span]), [("ä!", None)], "{span:?}");
         }
