@@ -24,6 +24,10 @@ pub enum Page {
     Inventory,
     /// `/inventory/:id`
     Asset(String),
+    /// `/inventory/:id/runtime`
+    AssetRuntime(String),
+    /// `/runtime/…`: one page here, since the server knows its parts.
+    Runtime,
     /// `/imports`
     Imports,
     /// `/imports/:id`
@@ -53,6 +57,8 @@ pub enum Setting {
     Sessions,
     /// Jobs that failed for good.
     Jobs,
+    /// What is kept of runtime events.
+    Runtime,
 }
 
 impl Page {
@@ -69,6 +75,8 @@ impl Page {
             (Some("findings"), Some(id), None) => Self::Finding(url::decode(id)),
             (Some("inventory"), None, _) => Self::Inventory,
             (Some("inventory"), Some(id), None) => Self::Asset(url::decode(id)),
+            (Some("inventory"), Some(id), Some("runtime")) => Self::AssetRuntime(url::decode(id)),
+            (Some("runtime"), ..) => Self::Runtime,
             (Some("imports"), None, _) => Self::Imports,
             (Some("imports"), Some(id), None) => Self::Report(url::decode(id)),
             (Some("formats"), None, _) => Self::Formats,
@@ -78,6 +86,7 @@ impl Page {
             (Some("settings"), Some("tokens"), None) => Self::Settings(Setting::Tokens),
             (Some("settings"), Some("sessions"), None) => Self::Settings(Setting::Sessions),
             (Some("settings"), Some("jobs"), None) => Self::Settings(Setting::Jobs),
+            (Some("settings"), Some("runtime"), None) => Self::Settings(Setting::Runtime),
             (Some("audit"), None, _) => Self::Audit,
             _ => Self::NotFound,
         }
@@ -183,6 +192,8 @@ mod tests {
         assert_eq!(Page::of("/"), Page::Overview);
         assert_eq!(Page::of("/findings/RmluZGluZzox%3D"), Page::Finding("RmluZGluZzox=".into()));
         assert_eq!(Page::of("/formats/pip-audit"), Page::Format("pip-audit".into()));
+        assert_eq!(Page::of("/inventory/a1/runtime"), Page::AssetRuntime("a1".into()));
+        assert_eq!(Page::of("/runtime/events/e1"), Page::Runtime);
         assert_eq!(Page::of("/settings"), Page::Settings(Setting::Organization));
         assert_eq!(Page::of("/settings/nothing"), Page::NotFound);
         assert_eq!(Page::of("/findings/a/b"), Page::NotFound);

@@ -153,6 +153,38 @@ pub fn clock(seconds: i64) -> String {
     format!("{:02}:{:02}", of_day / 3600, of_day / 60 % 60)
 }
 
+/// `2026-11-23T05:46:12Z`, as the API takes it.
+#[must_use]
+pub fn iso(seconds: i64) -> String {
+    format!("{}T{}:{:02}Z", iso_day(seconds), clock(seconds), seconds.rem_euclid(60))
+}
+
+/// Milliseconds since 1970 of an RFC 3339 time, or `None` for anything else.
+#[must_use]
+pub fn millis(time: &str) -> Option<i64> {
+    let fraction = time.get(19..)?.strip_prefix('.').unwrap_or_default();
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).chain(std::iter::repeat(b'0')).take(3);
+    Some(seconds(time)? * 1000 + digits.fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')))
+}
+
+/// A length of time of milliseconds: `0.4 ms`, `540 ms`, `1.92 s`, `4 min`.
+#[must_use]
+pub fn duration(ms: f64) -> String {
+    match ms {
+        ms if ms < 9.95 => format!("{ms:.1}{THIN}ms"),
+        ms if ms < 999.5 => format!("{ms:.0}{THIN}ms"),
+        ms if ms < 59_995.0 => format!("{:.2}{THIN}s", ms / 1000.0),
+        #[expect(clippy::cast_possible_truncation, reason = "what is longer than the age of the universe saturates")]
+        ms => span((ms / 1000.0) as i64),
+    }
+}
+
+/// An amount in US dollars; what is not zero is never shown as 0.
+#[must_use]
+pub fn dollars(amount: f64) -> String {
+    if amount > 0.0 && amount < 0.01 { "<$0.01".into() } else { format!("${amount:.2}") }
+}
+
 /// A length of time in its largest unit: `4 min`, `3 h`, `12 d`.
 #[must_use]
 pub fn span(seconds: i64) -> String {
@@ -221,6 +253,10 @@ mod tests {
         assert_eq!(seconds("2026-11-23T05:46:12.345678+00:00"), Some(t));
         assert_eq!(date_time(t), "23 Nov 2026, 05:46 UTC");
         assert_eq!(weekday(t), "Mon");
+        assert_eq!(iso(t), "2026-11-23T05:46:12Z");
+        assert_eq!(millis("2026-11-23T05:46:12.345678Z"), Some(t * 1000 + 345));
+        assert_eq!(millis("2026-11-23T05:46:12.5+00:00"), Some(t * 1000 + 500));
+        assert_eq!(millis("2026-11-23T05:46:12Z"), Some(t * 1000));
         assert_eq!(day_month(seconds("2024-02-29").unwrap()), "29 Feb");
         assert_eq!(iso_day(seconds("1969-12-31").unwrap()), "1969-12-31");
         for broken in ["", "yesterday", "2026-11-23T", "2026-11-23T05:46:12", "ä026-11-23"] {
@@ -235,6 +271,11 @@ mod tests {
             ["30 s", "2 min", "90 min", "2 h", "2 h", "2 d", "31 d"]
         );
         assert_eq!(ago(100, 95), "just now");
+        assert_eq!(
+            [0.41, 540.2, 1918.0, 61_000.0].map(duration),
+            ["0.4\u{202f}ms", "540\u{202f}ms", "1.92\u{202f}s", "1 min"]
+        );
+        assert_eq!([0.0, 0.004, 12.5].map(dollars), ["$0.00", "<$0.01", "$12.50"]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod icons;
 pub mod layout;
 mod load;
 pub mod pages;
+mod served;
 pub mod state;
 pub mod uploads;
 pub mod url;

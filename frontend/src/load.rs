@@ -6,6 +6,8 @@
 
 #[cfg(any(feature = "ssr", feature = "hydrate"))]
 use std::collections::BTreeMap;
+#[cfg(feature = "ssr")]
+use std::collections::BTreeSet;
 use std::{marker::PhantomData, sync::Arc};
 
 use graphql_client::GraphQLQuery;
@@ -44,7 +46,8 @@ pub struct Reply<Q> {
     document: PhantomData<Q>,
 }
 
-/// Asks for a document, and anew when the variables or [`refresh`](crate::state::refresh) change. The old content stays until then.
+/// Asks for a document, and anew when the variables or [`refresh`](crate::state::refresh) change. The old content stays until there is
+/// another answer; the same answer again changes nothing.
 ///
 /// `what` names the data in an error.
 pub fn ask<Q: GraphQLQuery>(
@@ -77,6 +80,17 @@ impl<Q: GraphQLQuery + 'static> Reply<Q> {
     }
 }
 
+/// Asks for a document once.
+pub fn ask_once<Q: GraphQLQuery>(what: &'static str, variables: Q::Variables) -> Reply<Q> {
+    let body = gql::body::<Q>(variables);
+    let text = RwSignal::new(known(&body));
+    #[cfg(feature = "hydrate")]
+    if text.with_untracked(Option::is_none) {
+        leptos::task::spawn_local(async move { drop(text.try_set(Some(gql::send(body).await))) });
+    }
+    Reply { what, text, document: PhantomData }
+}
+
 fn ask_text(body: Body) -> RwSignal<Option<String>> {
     let reply = RwSignal::new(known(&untrack(|| body())));
     #[cfg(feature = "hydrate")]
@@ -103,7 +117,10 @@ fn follow(body: Body, reply: RwSignal<Option<String>>) {
             leptos::task::spawn_local(async move {
                 let text = gql::send(question.1.clone()).await;
                 if latest.try_with_value(|latest| *latest == question) == Some(true) {
-                    let _ = reply.try_set(Some(text));
+                    let same = reply.try_with_untracked(|reply| reply.as_ref() == Some(&text));
+                    if same == Some(false) {
+                        reply.set(Some(text));
+                    }
                 }
             });
         }
@@ -124,8 +141,15 @@ struct Replies {
 struct Gathered {
     known: BTreeMap<String, String>,
     wanted: Vec<String>,
+    /// What the browser needs as well.
+    shared: BTreeSet<String>,
     title: String,
 }
+
+/// In the context of what only the server renders: the replies for it are not sent to the browser.
+#[cfg(not(feature = "hydrate"))]
+#[derive(Clone, Copy)]
+pub struct Served;
 
 /// What the server gives without being asked, see [`Given`](crate::context::Given); null when it gave nothing of that name.
 pub fn given(name: &str) -> serde_json::Value {
@@ -158,6 +182,9 @@ fn known(body: &str) -> Option<String> {
     if let Some(replies) = use_context::<Replies>() {
         let mut state = replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let reply = state.known.get(body).cloned();
+        if use_context::<Served>().is_none() {
+            state.shared.insert(body.to_owned());
+        }
         if reply.is_none() && !state.wanted.iter().any(|wanted| wanted == body) {
             state.wanted.push(body.to_owned());
         }
@@ -175,6 +202,7 @@ pub async fn gather(page: fn() -> AnyView) -> String {
     let state = || replies.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let given = use_context::<crate::context::Given>().unwrap_or_default();
     state().known.extend(given.0.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())));
+    state().shared.extend(given.0.keys().map(|name| (*name).to_owned()));
     loop {
         let pass = Owner::new();
         let _ = pass.with(|| page().to_html());
@@ -186,8 +214,10 @@ pub async fn gather(page: fn() -> AnyView) -> String {
         let answers = futures::future::join_all(wanted.iter().cloned().map(gql::send)).await;
         state().known.extend(wanted.into_iter().zip(answers));
     }
+    let state = state();
+    let shared: BTreeMap<_, _> = state.known.iter().filter(|(body, _)| state.shared.contains(*body)).collect();
     // In a script element only `<` could end the data early.
-    serde_json::to_string(&state().known).unwrap_or_default().replace('<', "\\u003c")
+    serde_json::to_string(&shared).unwrap_or_default().replace('<', "\\u003c")
 }
 
 /// The title that the page has set while it was gathered.

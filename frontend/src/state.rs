@@ -8,14 +8,14 @@ use crate::{
     uploads::Upload,
 };
 
-/// A message that goes by itself, with the triage batch that it can take back.
+/// A message that goes by itself, with the way to take back what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Toast {
     /// Distinguishes toasts with the same text.
     pub key: u64,
     /// What happened.
     pub text: String,
-    /// The batch for `undoTriage`.
+    /// The body of the request that takes it back.
     pub undo: Option<String>,
 }
 
@@ -45,6 +45,8 @@ pub struct News {
     pub reports: u32,
     /// Changes of risk or of assets.
     pub posture: u32,
+    /// Runtime events, and changes of policies and sensors; the server tells of events at most once a second.
+    pub runtime: u32,
 }
 
 /// Who is signed in.
@@ -121,6 +123,18 @@ pub fn refresh() {
     app.tick.update(|tick| *tick += 1);
 }
 
+/// Takes back what a toast says, by its request.
+pub fn undo(body: String) {
+    app().toasts.update(|toasts| toasts.retain(|toast| toast.undo.as_deref() != Some(&body)));
+    let done = |reply: &str| {
+        gql::data(reply).map_err(|refusal| refusal.message)?;
+        toast("Taken back", None);
+        refresh();
+        Ok(())
+    };
+    run(body, None, Box::new(done));
+}
+
 /// Shows a toast for eight seconds.
 pub fn toast(text: impl Into<String>, undo: Option<String>) {
     let app = app();
@@ -147,9 +161,11 @@ pub fn act<Q: GraphQLQuery>(
     run(gql::body::<Q>(variables), error, Box::new(done));
 }
 
-type Done = Box<dyn FnOnce(&str) -> Result<(), String>>;
+/// What is done with a reply; a refusal is the server's sentence.
+pub type Done = Box<dyn FnOnce(&str) -> Result<(), String>>;
 
-fn run(body: String, error: Option<RwSignal<String>>, done: Done) {
+/// Sends a mutation's body; see [`act`].
+pub fn run(body: String, error: Option<RwSignal<String>>, done: Done) {
     if let Some(error) = error {
         error.set(String::new());
     }

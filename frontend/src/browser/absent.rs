@@ -6,8 +6,6 @@ use super::UploadEvent;
 use crate::url::Params;
 
 /// See the browser's function of the same name.
-pub fn copy(_: &str) {}
-/// See the browser's function of the same name.
 pub fn keep(_: &str, _: &str) {}
 /// See the browser's function of the same name.
 #[must_use]

@@ -7,19 +7,20 @@ use serde_json::Value;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Element, EventSource, HtmlFormElement, MessageEvent};
 
-use super::{close_menus, close_other_menus, navigate, page};
+use super::{attributes, close_menus, close_other_menus, navigate, page};
 use crate::state;
 
 /// Makes forms of filters, menus and the palette's key work on every page. Called once.
 pub fn install() {
     // A GET form changes the address without loading the page anew; without this it still works.
     window_event_listener(ev::submit, |event| {
-        let form = event.target().and_then(|t| t.dyn_into::<HtmlFormElement>().ok());
-        if let Some(form) = form.filter(|form| form.has_attribute("data-nav")) {
+        let Some(form) = event.target().and_then(|t| t.dyn_into::<HtmlFormElement>().ok()) else { return };
+        if form.has_attribute("data-nav") {
             event.prevent_default();
             close_menus();
             navigate(&page::values(&form).on(&form.get_attribute("action").unwrap_or_default()));
         }
+        attributes::submit(&form, &event);
     })
     .forget_it();
     window_event_listener(ev::change, |event| {
@@ -37,6 +38,9 @@ pub fn install() {
             close_menus();
         } else {
             close_other_menus(target.as_ref());
+        }
+        if let Some(target) = &target {
+            attributes::click(target);
         }
     })
     .forget_it();
@@ -65,8 +69,8 @@ pub fn plain_key(event: &ev::KeyboardEvent) -> Option<String> {
     (!typing && !event.ctrl_key() && !event.meta_key() && !event.alt_key()).then(|| event.key())
 }
 
-/// Calls back with the topic of each live event of the organization, `report`, `finding`, `risk` or `asset`, while somebody looks
-/// at the page: browsers open only six connections to a server without TLS, for all their tabs and for pages kept for the way
+/// Calls back with the topic of each live event of the organization, for example `report` or `finding`, while somebody looks at
+/// the page: browsers open only six connections to a server without TLS, for all their tabs and for pages kept for the way
 /// back. Who comes back learns what was missed.
 pub fn live(on_event: impl Fn(&str) + 'static) {
     let last = Rc::new(RefCell::new(String::new()));

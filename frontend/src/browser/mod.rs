@@ -1,14 +1,18 @@
 //! What only a browser can do. On the server the same functions exist and do nothing, so that pages need no conditions.
 
 #[cfg(feature = "hydrate")]
+mod attributes;
+#[cfg(feature = "hydrate")]
 mod listen;
 #[cfg(feature = "hydrate")]
 mod page;
 #[cfg(feature = "hydrate")]
+mod served;
+#[cfg(feature = "hydrate")]
 mod upload;
 
 #[cfg(feature = "hydrate")]
-pub use {listen::*, page::*, upload::*};
+pub use {listen::*, page::*, served::*, upload::*};
 
 #[cfg(not(feature = "hydrate"))]
 mod absent;

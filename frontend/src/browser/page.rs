@@ -113,12 +113,20 @@ pub fn copy_link(path: &str) {
     copy(&format!("{}{path}", window().location().origin().unwrap_or_default()));
 }
 
-fn find(selector: &str) -> Option<Element> {
+pub(super) fn find(selector: &str) -> Option<Element> {
     document().query_selector(selector).ok().flatten()
 }
 
-fn find_all(selector: &str) -> Vec<Element> {
-    let Ok(list) = document().query_selector_all(selector) else { return Vec::new() };
+pub(super) fn find_in(element: &Element, selector: &str) -> Option<Element> {
+    element.query_selector(selector).ok().flatten()
+}
+
+pub(super) fn find_all(selector: &str) -> Vec<Element> {
+    document().document_element().map_or_else(Vec::new, |root| all_in(&root, selector))
+}
+
+pub(super) fn all_in(element: &Element, selector: &str) -> Vec<Element> {
+    let Ok(list) = element.query_selector_all(selector) else { return Vec::new() };
     (0..list.length()).filter_map(|i| list.get(i)?.dyn_into().ok()).collect()
 }
 

@@ -8,12 +8,16 @@ mod bars;
 mod graph;
 mod spark;
 mod stack;
+#[cfg(not(feature = "hydrate"))]
+mod traffic;
 mod trend;
 
 pub use bars::{DayBars, bars};
 pub use graph::{GraphNode, graph};
 pub use spark::spark;
 pub use stack::stack;
+#[cfg(not(feature = "hydrate"))]
+pub use traffic::{TrafficPoint, traffic};
 pub use trend::{TrendPoint, trend};
 
 use leptos::prelude::*;

@@ -6,10 +6,7 @@ use crate::icons::{self, icon};
 
 /// A button that copies a text.
 pub fn copy_button(text: String, label: &'static str) -> AnyView {
-    view! {
-        <button class="btn quiet icon sm" type="button" aria-label=label on:click=move |_| crate::browser::copy(&text)>{icon(icons::COPY)}</button>
-    }
-    .into_any()
+    view! { <button class="btn quiet icon sm" type="button" aria-label=label data-copy=text>{icon(icons::COPY)}</button> }.into_any()
 }
 
 /// A labelled text field; `kind` is the input's type, `autocomplete` may be empty.

@@ -6,7 +6,6 @@ use crate::{
     components::copy_button,
     gql::GqlError,
     icons::{self, icon},
-    state,
 };
 
 /// Nothing is here: why, and the next step.
@@ -34,7 +33,7 @@ pub fn failure(what: &str, error: &GqlError) -> AnyView {
         <div class="note" role="alert">
             {icon(icons::TRIANGLE_ALERT)}
             <div><b>{format!("{what} could not be loaded.")}</b><br/><span class="t2">{error.message.clone()}</span>{request}</div>
-            <div class="end"><button class="btn sm" type="button" on:click=move |_| state::refresh()>{icon(icons::ROTATE_CCW)}"Retry"</button></div>
+            <div class="end"><button class="btn sm" type="button" data-refresh="">{icon(icons::ROTATE_CCW)}"Retry"</button></div>
         </div>
     }
     .into_any()

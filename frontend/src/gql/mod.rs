@@ -6,9 +6,13 @@
 
 mod operations;
 mod read;
+#[cfg(not(feature = "hydrate"))]
+mod runtime;
 mod transport;
 
 pub use operations::*;
+#[cfg(not(feature = "hydrate"))]
+pub use runtime::*;
 pub use transport::send;
 
 use std::fmt;
@@ -60,7 +64,11 @@ pub fn parse<T: DeserializeOwned>(reply: &str) -> Result<T, GqlError> {
     read::read(&data).map_err(unreadable)
 }
 
-fn data(reply: &str) -> Result<Value, GqlError> {
+/// The data of a reply as it came.
+///
+/// # Errors
+/// See [`parse`].
+pub fn data(reply: &str) -> Result<Value, GqlError> {
     let mut reply: Value = serde_json::from_str(reply).map_err(unreadable)?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
     if let Some(error) = reply.pointer("/errors/0") {

@@ -7,9 +7,9 @@ use stance_shared::{
     ReportStatus, Severity,
 };
 
-type DateTime = String;
+pub(super) type DateTime = String;
 #[expect(clippy::upper_case_acronyms, reason = "the name of the schema's scalar")]
-type JSON = serde_json::Value;
+pub(super) type JSON = serde_json::Value;
 
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident { $($member:ident = $word:literal),+ })+) => {$(
@@ -74,16 +74,22 @@ macro_rules! operations {
             skip_serializing_none,
             extern_enums(
                 "AssetKind", "Criticality", "DecisionKind", "Environment", "Exposure", "FindingStatus", "Grade", "Layer", "Lifecycle",
-                "RelationKind", "SourceKind", "ReportStatus", "Severity", "Role", "TriageAction", "CheckState", "FindingSortKey", "AssetSortKey", "SortDirection"
+                "RelationKind", "SourceKind", "ReportStatus", "Severity", "Role", "TriageAction", "CheckState", "FindingSortKey", "AssetSortKey", "SortDirection",
+                "Channel", "EventKind", "Verdict", "SensorState", "FeedbackLabel", "ToolState"
             )
         )]
         pub struct $name;
     )+};
 }
 
+#[cfg(not(feature = "hydrate"))]
+pub(super) use {operations, words};
+
 operations! {
     /// Who is signed in, for the frame of every page.
     Frame in "src/gql/frame.graphql";
+    /// The server's present, for the page that it renders.
+    Clock in "src/gql/clock.graphql";
     /// The counts beside the navigation.
     Navigation in "src/gql/navigation.graphql";
     /// Everything of the first page.

@@ -9,11 +9,11 @@ use leptos::prelude::*;
 
 use crate::{
     app::Page,
-    components::Now,
+    components::{Now, none},
     format,
-    gql::{Frame, frame as data},
+    gql::{Clock, Frame, clock, frame as data},
     icons::{self, icon},
-    load::{load, set_title},
+    load::{ask, ask_once, set_title},
     pages,
     state::Viewer,
 };
@@ -22,11 +22,15 @@ use crate::{
 pub fn frame(page: Memo<Page>) -> AnyView {
     #[cfg(feature = "hydrate")]
     follow_live_events();
-    load::<Frame>("The dashboard", || ().into_any(), || data::Variables {}, move |frame| framed(page, frame.viewer))
+    let clock = ask_once::<Clock>("The dashboard", clock::Variables {});
+    let frame = ask::<Frame>("The dashboard", || data::Variables {});
+    clock.view(none, move |clock| {
+        provide_context(Now(format::seconds(&clock.viewer.now).unwrap_or_default()));
+        frame.view(none, move |frame| framed(page, frame.viewer))
+    })
 }
 
 fn framed(page: Memo<Page>, viewer: data::FrameViewer) -> AnyView {
-    provide_context(Now(format::seconds(&viewer.now).unwrap_or_default()));
     let name =
         viewer.user.as_ref().map(|user| user.name.clone()).or_else(|| viewer.token_name.clone()).unwrap_or_default();
     provide_context(Viewer {
@@ -51,16 +55,21 @@ fn framed(page: Memo<Page>, viewer: data::FrameViewer) -> AnyView {
 
 /// The bar at the top of a page: where it is, its name, and its actions. Also names the document.
 pub fn top(crumb: Option<(&'static str, &'static str)>, title: &str, end: AnyView) -> AnyView {
-    let title = crate::components::clean(title);
-    set_title(&title);
+    set_title(title);
     let crumb = crumb
         .map(|(label, href)| view! { <span class="crumb"><a href=href>{label}</a>{icon(icons::CHEVRON_RIGHT)}</span> });
+    bar(crumb.into_any(), title, view! { <div class="end">{end}</div> }.into_any())
+}
+
+/// The bar at the top with what stands before and after the page's name. The caller names the document.
+pub fn bar(before: AnyView, title: &str, after: AnyView) -> AnyView {
+    let title = crate::components::clean(title);
     view! {
         <div class="top">
             <button class="btn quiet icon menu-btn" type="button" popovertarget="side" aria-label="Open navigation">{icon(icons::MENU)}</button>
-            {crumb}
+            {before}
             <h1 class="cut"><bdi>{title}</bdi></h1>
-            <div class="end">{end}</div>
+            {after}
         </div>
     }
     .into_any()
@@ -73,6 +82,7 @@ fn follow_live_events() {
         news.update(|news| match topic {
             "finding" => news.findings += 1,
             "report" => news.reports += 1,
+            "event" | "policy" | "sensor" => news.runtime += 1,
             _ => news.posture += 1,
         });
     });

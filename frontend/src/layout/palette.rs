@@ -20,16 +20,24 @@ struct Hit {
     url: String,
 }
 
-const PAGES: [(&str, &str, &str); 10] = [
+const PAGES: [(&str, &str, &str); 18] = [
     ("Overview", "/", icons::LAYOUT_DASHBOARD),
     ("Findings", "/findings", icons::BUG),
     ("Critical findings", "/findings?severity=CRITICAL", icons::BUG),
     ("Inventory", "/inventory", icons::BOXES),
+    ("Runtime", "/runtime", icons::ACTIVITY),
+    ("Runtime events", "/runtime/events", icons::ACTIVITY),
+    ("Sessions of agents", "/runtime/sessions", icons::ACTIVITY),
+    ("Sensors", "/runtime/sensors", icons::ACTIVITY),
+    ("Policies", "/runtime/policies", icons::ACTIVITY),
+    ("Guardrail quality", "/runtime/quality", icons::ACTIVITY),
+    ("Playground: inspect a text", "/runtime/playground", icons::ACTIVITY),
     ("Import reports", "/imports", icons::FILE_UP),
     ("Audit log", "/audit", icons::SCROLL_TEXT),
     ("Members", "/settings/members", icons::USERS),
     ("API tokens", "/settings/tokens", icons::KEY_ROUND),
     ("Password and sessions", "/settings/sessions", icons::MONITOR),
+    ("Runtime settings: text and retention", "/settings/runtime", icons::SETTINGS),
     ("Failed jobs", "/settings/jobs", icons::LIST_RESTART),
 ];
 

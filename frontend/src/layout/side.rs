@@ -59,7 +59,7 @@ fn organizations(viewer: data::FrameViewer) -> AnyView {
     });
     view! {
         <details class="menu">
-            <summary class="org" aria-label="Switch organization">{label}{icon(icons::CHEVRONS_UP_DOWN)}</summary>
+            <summary class="org">{label}<span class="vh">", switch organization"</span>{icon(icons::CHEVRONS_UP_DOWN)}</summary>
             <form class="pop" method="post" action="/auth/switch-organization"><h3>"Organizations"</h3>{items.collect_view()}</form>
         </details>
     }
@@ -78,12 +78,16 @@ fn links(page: Memo<Page>, counts: navigation::NavigationPosture) -> AnyView {
         }
         .into_any()
     };
+    let runtime = state::viewer()
+        .can("event:read")
+        .then(|| link("/runtime", "Runtime", icons::ACTIVITY, None, |p| *p == Page::Runtime));
     let (findings, assets) = (Some(counts.open_findings), Some(counts.assets));
     view! {
         <ul class="nav">
             {link("/", "Overview", icons::LAYOUT_DASHBOARD, None, |p| *p == Page::Overview)}
             {link("/findings", "Findings", icons::BUG, findings, |p| matches!(p, Page::Findings | Page::Finding(_)))}
-            {link("/inventory", "Inventory", icons::BOXES, assets, |p| matches!(p, Page::Inventory | Page::Asset(_)))}
+            {link("/inventory", "Inventory", icons::BOXES, assets, |p| matches!(p, Page::Inventory | Page::Asset(_) | Page::AssetRuntime(_)))}
+            {runtime}
         </ul>
         <h2 class="label">"Evidence"</h2>
         <ul class="nav">

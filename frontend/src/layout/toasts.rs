@@ -3,7 +3,6 @@
 use leptos::prelude::*;
 
 use crate::{
-    gql::{UndoTriage, undo_triage},
     icons::{self, icon},
     state::{self, Toast},
 };
@@ -15,8 +14,8 @@ pub fn toasts() -> AnyView {
     {
         let handle = window_event_listener(leptos::ev::keydown, move |event| {
             let last = app.toasts.with_untracked(|toasts| toasts.last().and_then(|toast| toast.undo.clone()));
-            if let (Some("z"), Some(batch)) = (crate::browser::plain_key(&event).as_deref(), last) {
-                undo(batch);
+            if let (Some("z"), Some(undo)) = (crate::browser::plain_key(&event).as_deref(), last) {
+                state::undo(undo);
             }
         });
         on_cleanup(move || handle.remove());
@@ -30,17 +29,6 @@ pub fn toasts() -> AnyView {
 }
 
 fn toast(toast: Toast) -> AnyView {
-    let undo = toast.undo.map(|batch| view! { <button class="btn sm" type="button" on:click=move |_| undo(batch.clone())>"Undo "<kbd>"z"</kbd></button> });
+    let undo = toast.undo.map(|undo| view! { <button class="btn sm" type="button" on:click=move |_| state::undo(undo.clone())>"Undo "<kbd>"z"</kbd></button> });
     view! { <div class="toast">{icon(icons::CHECK)}<span>{toast.text}</span>{undo}</div> }.into_any()
-}
-
-fn undo(batch: String) {
-    state::app().toasts.update(|toasts| toasts.retain(|toast| toast.undo.as_deref() != Some(&batch)));
-    state::act::<UndoTriage>(undo_triage::Variables { batch }, None, |done| {
-        state::toast(
-            format!("Taken back for {}", crate::format::counted(done.undo_triage.changed, "finding", "findings")),
-            None,
-        );
-        state::refresh();
-    });
 }

@@ -9,6 +9,8 @@ mod inventory;
 mod overview;
 mod public;
 mod report;
+#[cfg(not(feature = "hydrate"))]
+mod runtime;
 mod settings;
 
 use leptos::prelude::*;
@@ -17,10 +19,15 @@ use crate::{
     app::Page,
     browser, layout,
     load::set_status,
+    served,
     state::{self, News},
 };
 
+#[cfg(not(feature = "hydrate"))]
+pub use asset::tabs as asset_tabs;
 pub use public::public;
+#[cfg(not(feature = "hydrate"))]
+pub use runtime::served;
 
 /// A page inside the frame.
 pub fn page(page: &Page) -> AnyView {
@@ -30,6 +37,7 @@ pub fn page(page: &Page) -> AnyView {
         Page::Finding(id) => findings::finding(id),
         Page::Inventory => inventory::inventory(),
         Page::Asset(id) => asset::asset(id),
+        Page::AssetRuntime(_) | Page::Runtime => served::served(),
         Page::Imports => imports::imports(),
         Page::Report(id) => report::report(id),
         Page::Formats => formats::formats(),

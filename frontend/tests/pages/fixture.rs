@@ -14,8 +14,8 @@ pub fn invitation() -> Value {
 
 fn viewer() -> Value {
     json!({
-        "role": "ADMIN", "now": NOW, "tokenName": null,
-        "permissions": ["organization:read", "organization:update", "owner:grant", "member:read", "member:invite", "member:update", "member:remove", "invitation:read", "token:read", "token:create", "token:revoke", "account:manage", "posture:read", "asset:read", "asset:write", "finding:read", "finding:triage", "finding:accept-risk", "finding:export", "report:read", "report:import", "audit:read", "job:read", "job:redrive"],
+        "role": "ADMIN", "tokenName": null,
+        "permissions": ["organization:read", "organization:update", "owner:grant", "member:read", "member:invite", "member:update", "member:remove", "invitation:read", "token:read", "token:create", "token:revoke", "account:manage", "posture:read", "asset:read", "asset:write", "finding:read", "finding:triage", "finding:accept-risk", "finding:export", "report:read", "report:import", "audit:read", "job:read", "job:redrive", "event:read", "inspect:call", "sensor:read", "sensor:write", "policy:read", "policy:write"],
         "user": { "id": "u1", "name": "Security lead", "email": "lead@meridian.example" },
         "organization": { "id": "o1", "name": "Meridian" },
         "memberships": [
@@ -25,7 +25,7 @@ fn viewer() -> Value {
     })
 }
 
-fn asset(id: &str) -> Value {
+pub fn asset(id: &str) -> Value {
     let (kind, name) = match id {
         "a1" => ("AGENT", "support-agent"),
         "a2" => ("MODEL", "llama-3-8b-support-ft"),
@@ -40,7 +40,7 @@ fn asset(id: &str) -> Value {
     json!({ "id": id, "kind": kind, "name": name })
 }
 
-fn with(mut value: Value, more: Value) -> Value {
+pub fn with(mut value: Value, more: Value) -> Value {
     if let (Some(map), Value::Object(more)) = (value.as_object_mut(), more) {
         map.extend(more);
     }
@@ -258,6 +258,7 @@ pub fn answer(operation: &str, variables: &Value) -> Value {
     let id = variables["id"].as_str().unwrap_or_default();
     let roles = json!([{ "role": "OWNER", "summary": "Everything.", "permissions": [] }, { "role": "ADMIN", "summary": "Everything but naming owners.", "permissions": [] }, { "role": "ANALYST", "summary": "Imports reports, triages findings.", "permissions": [] }, { "role": "SENSOR", "summary": "Sends reports and events.", "permissions": [] }]);
     let data = match operation {
+        "Clock" => json!({ "viewer": { "now": NOW } }),
         "Frame" => json!({ "viewer": viewer() }),
         "Navigation" => json!({ "posture": { "openFindings": 214, "assets": 212 } }),
         "Overview" => {
@@ -323,7 +324,7 @@ pub fn answer(operation: &str, variables: &Value) -> Value {
         "AuditVerification" => {
             json!({ "auditVerification": { "valid": true, "message": "Every hash fits." } })
         }
-        other => return error("INTERNAL", &format!("the fixture has no {other}")),
+        other => return super::runtime::answer(other, variables),
     };
     json!({ "data": data })
 }
@@ -341,7 +342,7 @@ pub fn nothing(operation: &str, variables: &Value) -> Value {
         "AssetList" => json!({ "assets": none, "assetCounts": [] }),
         "ReportList" => json!({ "reports": none, "reportFormats": [], "posture": { "gaps": [] } }),
         "DeadLetters" => json!({ "deadLetters": [] }),
-        _ => return answer(operation, variables),
+        _ => return super::runtime::nothing(operation).unwrap_or_else(|| answer(operation, variables)),
     };
     json!({ "data": data })
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod fixture;
+mod runtime;
 
 use std::sync::{
     Arc,
@@ -97,6 +98,28 @@ async fn every_page_comes_whole_from_the_server() {
         ("/inventory/a1", "said by garak 0.14"),
         ("/inventory/a1", "set by lead@acme.test"),
         ("/inventory/a1", "May be the same"),
+        ("/inventory/a1/runtime", "It used 1 tool that nothing declares."),
+        ("/runtime", "events were blocked in the last 24 h"),
+        ("/runtime?hours=168", "Not let through per 30 min"),
+        ("/runtime/events", "3 of the 6 newest events were not let through unchanged"),
+        ("/runtime/events?event=e0&verdict=BLOCK", "It was harmless"),
+        ("/runtime/events/e0", "Was it right?"),
+        ("/runtime/events/e3", "Redacted or cut"),
+        ("/runtime/sessions", "s-7f31a90c"),
+        ("/runtime/sessions/n1", "to finance-copilot"),
+        ("/runtime/sensors", "goes unseen"),
+        ("/runtime/sensors?retire=s2", "This can not be taken back."),
+        ("/runtime/policies", "1 of 2 policies is in force"),
+        ("/runtime/policies/new?preset=strict", "What strict does."),
+        ("/runtime/policies/p1", "Put version 2 in force"),
+        ("/runtime/policies/p1?version=1&view=document", "You look at version 1."),
+        ("/runtime/policies/p1?view=dry-run", "Version 2 would have changed 12 of"),
+        ("/runtime/policies/p1?view=edit", "Save new version"),
+        ("/runtime/quality", "4 were wrong and 3 attacks passed"),
+        ("/runtime/quality?flag=0.4&block=0.9", "With this"),
+        ("/runtime/playground", "Try a text:"),
+        ("/runtime/playground?channel=DOCUMENT&policy=preset%3Astrict&text=say+ignore+SWdub3Jl", "Base64"),
+        ("/settings/runtime", "Days that events are kept"),
         ("/imports", "Drop reports here"),
         ("/imports/r1", "What it changed"),
         ("/formats", "3 formats are read."),
@@ -124,7 +147,19 @@ async fn every_page_comes_whole_from_the_server() {
 
 #[tokio::test]
 async fn text_from_reports_never_becomes_markup() {
-    for path in ["/", "/findings?status=ALL", "/findings/f3", "/inventory/a1", "/imports/r1", "/audit"] {
+    for path in [
+        "/",
+        "/findings?status=ALL",
+        "/findings/f3",
+        "/inventory/a1",
+        "/imports/r1",
+        "/audit",
+        "/runtime",
+        "/runtime/events?event=e0",
+        "/runtime/events/e5",
+        "/runtime/sessions/n1",
+        "/runtime/sensors",
+    ] {
         let page = render(path).await;
         let body = page.html.split("id=\"stance-data\"").next().unwrap();
         assert!(!body.contains("<script>alert"), "{path}");
@@ -146,6 +181,11 @@ async fn what_is_not_there_is_404() {
         "/imports/unknown",
         "/formats/unknown",
         "/settings/nothing",
+        "/runtime/nothing",
+        "/runtime/events/unknown",
+        "/runtime/sessions/unknown",
+        "/runtime/policies/unknown",
+        "/inventory/a2/runtime",
     ] {
         let page = render(path).await;
         assert_eq!(page.status, 404, "{path}");
@@ -182,6 +222,14 @@ async fn an_empty_organization_is_told_what_to_do_next() {
         ("/findings?severity=HIGH", "No finding matches"),
         ("/inventory", "No assets yet"),
         ("/imports", "No reports yet"),
+        ("/runtime", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+        ("/runtime/events", "No events yet"),
+        ("/runtime/events?kind=PROMPT", "No event matches"),
+        ("/runtime/sessions", "No sessions yet"),
+        ("/runtime/sensors", "No sensor yet"),
+        ("/runtime/policies", "Write the first policy"),
+        ("/runtime/quality", "Nothing was detected in this time"),
+        ("/inventory/a1/runtime", "Nothing was seen of it in 24 h"),
         ("/settings/jobs", "No job has failed for good"),
     ] {
         let page = render_as(path, fixture::nothing).await;
@@ -210,6 +258,12 @@ async fn readers_are_not_offered_what_they_may_not_do() {
     };
     let page = render_as("/findings?finding=f1", viewer).await;
     assert!(!page.html.contains("name=\"action\"") && !page.html.contains("/api/v1/findings/export"));
+    let page = render_as("/runtime/events?event=e0", viewer).await;
+    assert!(page.html.contains("class=\"drawer\"") && !page.html.contains("data-act"));
+    for path in ["/runtime/sensors", "/runtime/policies", "/runtime/policies/p1?view=edit", "/settings/runtime"] {
+        assert!(!render_as(path, viewer).await.html.contains("data-act"), "{path}");
+        assert!(render(path).await.html.contains("data-act") || path == "/runtime/policies", "{path}");
+    }
     let page = render_as("/imports", viewer).await;
     assert!(!page.html.contains("type=\"file\""));
     let page = render_as("/inventory/a1", viewer).await;
@@ -230,7 +284,15 @@ async fn refused_forms_say_why_in_words_of_ours() {
 
 #[tokio::test]
 async fn scripts_carry_the_nonce_and_styles_only_custom_properties() {
-    for path in ["/", "/findings?finding=f1", "/inventory/a1", "/imports"] {
+    for path in [
+        "/",
+        "/findings?finding=f1",
+        "/inventory/a1",
+        "/imports",
+        "/runtime",
+        "/runtime/sessions/n1",
+        "/runtime/quality",
+    ] {
         let html = render(path).await.html;
         for script in html.split("<script").skip(1) {
             assert!(
@@ -269,4 +331,18 @@ async fn the_address_reaches_the_api() {
         "a chip's cross takes its filter away"
     );
     assert!(page.html.contains("aria-sort=\"descending\""));
+}
+
+#[tokio::test]
+async fn what_only_the_server_renders_brings_no_data_for_the_browser() {
+    let page = render("/runtime/events?event=e0").await;
+    let (body, data) = page.html.split_once("id=\"stance-data\"").unwrap();
+    assert!(body.contains("<mark title=\"tells the model to ignore its instructions\">"), "the span is marked");
+    assert!(data.contains("Navigation") && !data.contains("EventList") && !data.contains("EventDetail"), "{data}");
+    // What a button does is the whole request, and so is what takes it back.
+    let label =
+        body.split("data-act=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().replace("&quot;", "\"");
+    let label: Value = serde_json::from_str(&label).unwrap();
+    assert_eq!(label["variables"], serde_json::json!({ "id": "e0", "label": "ATTACK" }));
+    assert!(body.contains("data-undo=") && body.contains("href=\"/runtime/sessions/n1#step-e0\""));
 }

@@ -172,6 +172,8 @@ const fn pattern(page: &Page) -> &'static str {
         Page::Finding(_) => "/findings/{id}",
         Page::Inventory => "/inventory",
         Page::Asset(_) => "/inventory/{id}",
+        Page::AssetRuntime(_) => "/inventory/{id}/runtime",
+        Page::Runtime => "/runtime/{part}",
         Page::Imports => "/imports",
         Page::Report(_) => "/imports/{id}",
         Page::Formats => "/formats",

@@ -6,6 +6,7 @@ mod known;
 mod relations;
 
 use leptos::prelude::*;
+use stance_shared::AssetKind;
 
 use crate::{
     charts::{self, TrendPoint},
@@ -35,6 +36,13 @@ pub fn asset(id: String) -> AnyView {
 
 type Asset = data::AssetDetailAsset;
 
+/// The two sides of an agent's page.
+pub fn tabs(id: &str, runtime: bool) -> AnyView {
+    let page = c::asset_url(id);
+    let here = |current: bool| current.then_some("page");
+    view! { <nav class="tabs" aria-label="Asset"><a href=page.clone() aria-current=here(!runtime)>"Posture"</a><a href=format!("{page}/runtime") aria-current=here(runtime)>"Runtime"</a></nav> }.into_any()
+}
+
 fn page(asset: &Asset) -> AnyView {
     let findings = Params::default().with("asset", &asset.id).on("/findings");
     let edit = state::viewer().can("asset:write").then(|| edit::edit(asset));
@@ -51,6 +59,7 @@ fn page(asset: &Asset) -> AnyView {
                     <p class="meta"><span>{icon(c::kind_icon(asset.kind))}{asset.kind.label()}</span><span>"owner "{owner}</span><span>"criticality "<b>{asset.criticality.label()}</b></span>
                         <span>"exposure "<b>{asset.exposure.label()}</b></span><span>"environment "<b>{asset.environment.label()}</b></span><span>{asset.lifecycle.label()}</span>{c::mid(&asset.external_key)}</p>
                 </div></div>
+                {(asset.kind == AssetKind::Agent && state::viewer().can("event:read")).then(|| tabs(&asset.id, false))}
             </div>
             <div class="grid"><div class="c7">{waterfall(asset)}</div><div class="c5 stack">{checks(asset)}{layers(asset, &findings)}</div></div>
             {open_findings(asset, &findings)}

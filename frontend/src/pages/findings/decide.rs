@@ -4,7 +4,7 @@ use leptos::{ev, prelude::*};
 
 use crate::{
     browser, components as c, format,
-    gql::{People, Role, Triage, TriageAction, people, triage as data},
+    gql::{self, People, Role, Triage, TriageAction, UndoTriage, people, triage as data, undo_triage},
     load::load,
     state,
     url::Params,
@@ -27,7 +27,8 @@ pub fn triage(input: data::TriageInput, error: Option<RwSignal<String>>) {
     };
     state::act::<Triage>(data::Variables { input }, error, move |done| {
         let done = done.triage_findings;
-        state::toast(format!("{words}: {}", format::counted(done.changed, "finding", "findings")), done.batch);
+        let undo = done.batch.map(|batch| gql::body::<UndoTriage>(undo_triage::Variables { batch }));
+        state::toast(format!("{words}: {}", format::counted(done.changed, "finding", "findings")), undo);
         state::refresh();
     });
 }

@@ -12,16 +12,17 @@ use crate::{
     app::Setting,
     components::none,
     icons::{self, icon},
-    layout, state,
+    layout, served, state,
 };
 
 /// `/settings/…`
 pub fn settings(setting: Setting) -> AnyView {
     let viewer = state::viewer();
-    let all: [(Setting, &'static str, &'static str, &'static str, &str); 5] = [
+    let all: [(Setting, &'static str, &'static str, &'static str, &str); 6] = [
         (Setting::Organization, "organization", "Organization", icons::BUILDING_2, "organization:read"),
         (Setting::Members, "members", "Members", icons::USERS, "member:read"),
         (Setting::Tokens, "tokens", "API tokens", icons::KEY_ROUND, "token:read"),
+        (Setting::Runtime, "runtime", "Runtime", icons::ACTIVITY, "policy:read"),
         (Setting::Sessions, "sessions", "Password and sessions", icons::MONITOR, "account:manage"),
         (Setting::Jobs, "jobs", "Failed jobs", icons::LIST_RESTART, "job:read"),
     ];
@@ -39,6 +40,7 @@ pub fn settings(setting: Setting) -> AnyView {
         Setting::Tokens => tokens::tokens(),
         Setting::Sessions => account::account(),
         Setting::Jobs => jobs::jobs(),
+        Setting::Runtime => served::served(),
     };
     view! {
         {layout::top(Some(("Settings", "/settings/organization")), title, none())}

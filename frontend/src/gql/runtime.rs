@@ -1,0 +1,76 @@
+//! The documents of the runtime layer. Only the server renders its pages, so the browser has none of this.
+
+use graphql_client::GraphQLQuery;
+use serde::{Deserialize, Serialize};
+use stance_shared::{AssetKind, Channel, Criticality, Environment, EventKind, Exposure, Grade, Lifecycle, Verdict};
+
+use super::operations::{DateTime, JSON, operations, words};
+
+words! {
+    /// Whether a sensor gives signs of life.
+    SensorState { Alive = "ALIVE", Silent = "SILENT", NeverSeen = "NEVER_SEEN" }
+    /// What a person says of an event.
+    FeedbackLabel { Attack = "ATTACK", Harmless = "HARMLESS" }
+    /// A tool of an agent, declared against seen.
+    ToolState { DeclaredUsed = "DECLARED_USED", Undeclared = "UNDECLARED", Unused = "UNUSED" }
+}
+
+operations! {
+    /// Traffic, verdicts, agents, detectors and sensors of a window.
+    RuntimeOverview in "src/gql/runtime_overview.graphql";
+    /// A page of events.
+    EventList in "src/gql/event_list.graphql";
+    /// One event with its text, where it is kept.
+    EventDetail in "src/gql/event_detail.graphql";
+    /// What a person says of an event, or that nothing is said.
+    LabelEvent in "src/gql/label_event.graphql";
+    /// A page of agents' sessions.
+    AgentSessionList in "src/gql/agent_session_list.graphql";
+    /// One session with its steps.
+    AgentSessionDetail in "src/gql/agent_session_detail.graphql";
+    /// All sensors.
+    SensorList in "src/gql/sensor_list.graphql";
+    /// Registers a sensor and gives its token.
+    RegisterSensor in "src/gql/register_sensor.graphql";
+    /// Ends a sensor and its token.
+    RetireSensor in "src/gql/retire_sensor.graphql";
+    /// All policies.
+    PolicyList in "src/gql/policy_list.graphql";
+    /// One policy with its versions.
+    PolicyDetail in "src/gql/policy_detail.graphql";
+    /// What a policy can start from.
+    PolicyPresets in "src/gql/policy_presets.graphql";
+    /// What a document would have changed.
+    PolicyDryRun in "src/gql/policy_dry_run.graphql";
+    /// Makes a policy or a new version of it.
+    SavePolicy in "src/gql/save_policy.graphql";
+    /// Puts a version in force, or none.
+    ActivatePolicy in "src/gql/activate_policy.graphql";
+    /// Takes a policy away.
+    ArchivePolicy in "src/gql/archive_policy.graphql";
+    /// How good policies and detectors are.
+    QualityReport in "src/gql/quality_report.graphql";
+    /// The stored verdicts at other thresholds.
+    ReplayThresholds in "src/gql/replay_thresholds.graphql";
+    /// Inspects a text without recording anything.
+    TryInspect in "src/gql/try_inspect.graphql";
+    /// An agent's traffic and tools.
+    AgentRuntime in "src/gql/agent_runtime.graphql";
+    /// What is kept of events.
+    RuntimeSettings in "src/gql/runtime_settings.graphql";
+    /// Changes what is kept of events.
+    UpdateRuntimeSettings in "src/gql/update_runtime_settings.graphql";
+    /// Assets to choose from, by name.
+    AssetChoices in "src/gql/asset_choices.graphql";
+}
+
+impl FeedbackLabel {
+    /// The words that a person reads.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Attack => "Attack",
+            Self::Harmless => "Harmless",
+        }
+    }
+}
