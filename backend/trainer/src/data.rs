@@ -7,7 +7,7 @@ use serde::Deserialize;
 use stance_engine::guardrail::{
     lexicon::Lexicon,
     model::{
-        PARTS,
+        LISTS,
         features::{Features, features},
         places,
     },
@@ -68,8 +68,8 @@ pub fn read(path: &Path) -> Result<Vec<Row>> {
 /// A row as the model sees it.
 pub struct Example {
     pub features: Features,
-    /// For each part the places of its features in the part's table: sorted once, read in every epoch of every fold.
-    pub places: [Vec<u32>; PARTS],
+    /// The places of each list's features in the table of the part for whole texts: sorted once, read in every epoch of every fold.
+    pub places: [Vec<u32>; LISTS],
     /// Rules that hold, as indices.
     pub rules: Vec<usize>,
     pub attack: bool,
@@ -84,9 +84,9 @@ pub fn examples(rows: &[Row], lexicon: &Lexicon, rules: &Rules, known: &KnownWor
     let example = |row: &Row| {
         let reading = lexicon.read(&row.text, known);
         let features = features(&reading);
-        let places = std::array::from_fn(|part| {
+        let places = std::array::from_fn(|list| {
             let mut at = Vec::new();
-            places(features.parts[part].all(), SETTINGS[part].bits, &mut at);
+            places(features.lists[list].all(), SETTINGS[list].bits, &mut at);
             at.shrink_to_fit();
             at
         });

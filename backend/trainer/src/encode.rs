@@ -26,7 +26,7 @@ pub fn ordinary(text: &str, random: &mut Random) -> String {
 }
 
 /// How many ways there are.
-pub const COUNT: usize = 21;
+pub const COUNT: usize = 29;
 
 /// Hides a text in one way.
 #[must_use]
@@ -121,7 +121,32 @@ pub fn one(way: usize, text: &str, random: &mut Random) -> String {
             })
             .collect(),
         19 => bytes(&|b| format!("{b:08b}"), " "),
-        _ => bytes(&|b| b.to_string(), " "),
+        20 => bytes(&|b| b.to_string(), " "),
+        21 => bytes(&|b| format!("{b:03o}"), " "),
+        22 => bytes(&|b| format!("\\{b:03o}"), ""),
+        23 => text
+            .split_whitespace()
+            .map(|word| {
+                let letters = word.bytes().filter(u8::is_ascii_alphabetic).map(|b| b.to_ascii_lowercase() - b'a' + 1);
+                letters.map(|n| n.to_string()).collect::<Vec<_>>().join("-")
+            })
+            .collect::<Vec<_>>()
+            .join([" ", " / "][random.below(2)]),
+        24 => text
+            .chars()
+            .map(|c| if ('!'..='~').contains(&c) { char::from((c as u8 - 33 + 47) % 94 + 33) } else { c })
+            .collect(),
+        25 => text.split_whitespace().collect(),
+        26 => {
+            let chars: Vec<char> = text.chars().collect();
+            let pieces: Vec<String> = chars
+                .chunks(3 + random.below(4))
+                .map(|piece| format!("\"{}\"", piece.iter().collect::<String>()))
+                .collect();
+            pieces.join([" + ", "+"][random.below(2)])
+        }
+        27 => text.chars().flat_map(|c| ['\\', c]).collect(),
+        _ => text.split_whitespace().map(|word| word.chars().rev().collect::<String>()).collect::<Vec<_>>().join(" "),
     }
 }
 

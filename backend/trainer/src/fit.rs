@@ -1,7 +1,8 @@
 //! Logistic regression over the presence of hashed features, by AdaGrad.
 
 use crate::data::Example;
-use stance_engine::guardrail::model::{PARTS, norm, worst_passage};
+use stance_engine::guardrail::model::{LISTS, PARTS, norm, reads_passage, worst_passage};
+use std::ops::Range;
 
 /// How a part of the model is fitted.
 #[derive(Clone, Copy, Debug)]
@@ -17,9 +18,12 @@ pub struct Settings {
 
 /// How each part is fitted.
 pub const SETTINGS: [Settings; PARTS] = [
-    Settings { bits: 19, epochs: 4, rate: 0.2, decay: 1e-5, dropout: 0.3, seed: 1 },
-    Settings { bits: 19, epochs: 4, rate: 0.2, decay: 1e-5, dropout: 0.3, seed: 2 },
+    Settings { bits: 19, epochs: 8, rate: 0.2, decay: 1e-5, dropout: 0.3, seed: 1 },
+    Settings { bits: 19, epochs: 8, rate: 0.2, decay: 1e-5, dropout: 0.3, seed: 2 },
     Settings { bits: 16, epochs: 4, rate: 0.05, decay: 1e-4, dropout: 0.1, seed: 3 },
+    Settings { bits: 19, epochs: 8, rate: 0.2, decay: 1e-5, dropout: 0.3, seed: 4 },
+    Settings { bits: 19, epochs: 8, rate: 0.2, decay: 1e-5, dropout: 0.3, seed: 5 },
+    Settings { bits: 16, epochs: 4, rate: 0.05, decay: 1e-4, dropout: 0.1, seed: 6 },
 ];
 
 /// One part's weights in the making.
@@ -30,13 +34,37 @@ pub struct Part {
 }
 
 impl Part {
-    /// The logit of a text, and of its worst passage.
+    /// What it says of a text.
     #[must_use]
-    pub fn score(&self, example: &Example) -> [f32; 2] {
-        let (places, grouped) = (&example.places[self.at], &example.features.parts[self.at]);
-        let whole = places.iter().map(|&i| self.weights[i as usize]).sum::<f32>() * norm(places.len());
-        let weight = |hash: u32| self.weights[(hash >> (32 - SETTINGS[self.at].bits)) as usize];
-        [self.bias + whole, self.bias + worst_passage(grouped, 0..grouped.len(), weight)]
+    pub fn score(&self, example: &Example) -> f32 {
+        let places = &example.places[self.at % LISTS];
+        let sum = match reads_passage(self.at) {
+            true => self.worst(example).0,
+            false => places.iter().map(|&i| self.weights[i as usize]).sum::<f32>() * norm(places.len()),
+        };
+        self.bias + sum
+    }
+
+    fn worst(&self, example: &Example) -> (f32, Range<usize>) {
+        let grouped = &example.features.lists[self.at % LISTS];
+        worst_passage(grouped, 0..grouped.len(), |hash| self.weights[self.place(hash) as usize])
+    }
+
+    fn place(&self, hash: u32) -> u32 {
+        hash >> (32 - SETTINGS[self.at].bits)
+    }
+
+    /// What a step of the fit sees: all of a text, or what is now its worst passage. So every passage of a harmless text
+    /// is learned to be harmless, and of an attack only the one that gives it away to be an attack (multiple-instance learning:
+    /// Andrews et al. 2002).
+    fn seen(&self, example: &Example, into: &mut Vec<u32>) {
+        into.clear();
+        if reads_passage(self.at) {
+            let passage = example.features.lists[self.at % LISTS].of(self.worst(example).1);
+            into.extend(passage.iter().map(|&hash| self.place(hash)));
+        } else {
+            into.extend_from_slice(&example.places[self.at]);
+        }
     }
 }
 
@@ -87,8 +115,8 @@ pub fn fit(examples: &[&Example], weights: &[f32], part: usize) -> Part {
     for _ in 0..settings.epochs {
         random.shuffle(&mut order);
         for &at in &order {
-            kept.clear();
-            kept.extend(examples[at].places[part].iter().filter(|_| !random.chance(settings.dropout)));
+            fitted.seen(examples[at], &mut kept);
+            kept.retain(|_| !random.chance(settings.dropout));
             let scale = norm(kept.len());
             let logit = fitted.bias + kept.iter().map(|&i| fitted.weights[i as usize]).sum::<f32>() * scale;
             let target = f32::from(u8::from(examples[at].attack));

@@ -1,7 +1,7 @@
 //! `cargo xtask train-detector`: makes `backend/engine/src/guardrail/data/weights.bin`.
 
 use anyhow::{Context as _, Result};
-use stance_trainer::make::{self, Corpus, Engine};
+use stance_trainer::make::{self, Corpus, Engine, Texts};
 use std::{io::Write as _, path::PathBuf, time::Instant};
 
 fn main() -> Result<()> {
@@ -12,14 +12,16 @@ fn main() -> Result<()> {
     let begin = Instant::now();
     let mut err = std::io::stderr();
     let engine = Engine::open(&data)?;
-    let corpus = Corpus::open(&texts, &engine)?;
+    let texts = Texts::open(&texts)?;
+    let version = texts.version(&engine);
+    let corpus = Corpus::of(&texts, &engine);
     let (train, own) = (corpus.train.len(), corpus.own.len());
     writeln!(err, "{:>5.0} s  {train} texts and {own} of our own read", begin.elapsed().as_secs_f32())?;
     let folds = corpus.rotate(|group| {
         let _ = writeln!(std::io::stderr(), "{:>5.0} s  without {group}", begin.elapsed().as_secs_f32());
     });
-    let bytes = make::model(&corpus, &folds, &engine).to_bytes();
+    let bytes = make::model(&corpus, &folds, &engine, version.clone()).to_bytes();
     std::fs::write(data.join("weights.bin"), &bytes)?;
-    writeln!(err, "{:>5.0} s  {} bytes of weights", begin.elapsed().as_secs_f32(), bytes.len())?;
+    writeln!(err, "{:>5.0} s  weights {version}, {} bytes", begin.elapsed().as_secs_f32(), bytes.len())?;
     Ok(())
 }

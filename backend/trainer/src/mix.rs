@@ -3,7 +3,7 @@
 
 use crate::data::Example;
 use stance_engine::guardrail::{
-    model::{LOGITS, Mix, passages},
+    model::{Logits, Mix, PARTS, passages},
     rules::Rules,
     text::Disguise,
 };
@@ -11,18 +11,18 @@ use stance_engine::guardrail::{
 /// A text's example, the logits of the parts, and how much it counts.
 pub struct Scored<'a> {
     pub example: &'a Example,
-    pub logits: [f32; LOGITS],
+    pub logits: Logits,
     pub weight: f32,
 }
 
 const EPOCHS: usize = 60;
 /// Pulls rules and disguises to zero, per text.
-const DECAY: f32 = 2e-4;
+const DECAY: f32 = 3e-5;
 
 /// Fits the mix. Full-batch gradient descent with a step per weight: few weights, smooth.
 #[must_use]
 pub fn fit(scored: &[&Scored<'_>], rules: &Rules) -> Mix {
-    let (logits_at, length_at, rules_at) = (1, 1 + LOGITS, 2 + LOGITS);
+    let (logits_at, length_at, rules_at) = (1, 1 + PARTS, 2 + PARTS);
     let disguises_at = rules_at + rules.rules.len();
     let mut weights = vec![0.0_f32; disguises_at + Disguise::ALL.len()];
     weights[logits_at..length_at].fill(0.2);
@@ -36,7 +36,7 @@ pub fn fit(scored: &[&Scored<'_>], rules: &Rules) -> Mix {
                 active.clear();
                 active.push((0, 1.0));
                 active.extend(one.logits.iter().enumerate().map(|(i, p)| (logits_at + i, *p)));
-                active.push((length_at, passages(one.example.features.parts[0].len())));
+                active.push((length_at, passages(one.example.features.lists[0].len())));
                 active.extend(one.example.rules.iter().map(|r| (rules_at + r, 1.0)));
                 active.extend(one.example.features.disguises.iter().map(|d| (disguises_at + d, 1.0)));
                 let sum: f32 = active.iter().map(|(at, value)| weights[*at] * value).sum();

@@ -1,5 +1,6 @@
 //! Leave-one-source-out: each group of sources is scored by a model that never saw it, nor the encoded texts, which were made from all
-//! sources. Our own generators' texts are always learned from: they are part of the method.
+//! sources. Our own generators' texts are part of the method: they are learned from while another group is held out, and are the last
+//! group themselves, so that the mix also knows what disguises are worth that no other source has.
 
 use crate::{
     data::Example,
@@ -8,13 +9,13 @@ use crate::{
 };
 use rayon::prelude::*;
 use stance_engine::guardrail::{
-    model::{LOGITS, Mix, PARTS},
+    model::{Logits, Mix, PARTS},
     rules::Rules,
 };
 use std::collections::BTreeMap;
 
-/// Sources that are held out together, each group with attacks and benign texts. `encoded` stands for all that begin with it.
-pub const GROUPS: [&[&str]; 10] = [
+/// Sources that are held out together, each group with attacks and benign texts. `encoded` and `own` stand for all that begin with it.
+pub const GROUPS: [&[&str]; 11] = [
     &["s-labs"],
     &["neuralchemy-core", "self-instruct"],
     &["yanismiraoui", "lakera-gandalf", "bfcl-queries", "tau2-userreq"],
@@ -25,7 +26,11 @@ pub const GROUPS: [&[&str]; 10] = [
     &["synthetic-tool-poisoning", "synthetic-tool-hardneg", "bfcl-tools"],
     &["bastioncorpus", "t0-permissive", "crate-sources"],
     &["encoded"],
+    &["own"],
 ];
+
+/// How much our own texts count when the parts are mixed: they are as many as all others, and easier.
+const OWN: f32 = 0.25;
 
 /// Sources count by the square root of their texts, attacks as much as the rest.
 const POWER: f32 = 0.5;
@@ -43,9 +48,8 @@ impl Parts {
 
     /// The logits of a text.
     #[must_use]
-    pub fn score(&self, example: &Example) -> [f32; LOGITS] {
-        let scores: [[f32; 2]; PARTS] = std::array::from_fn(|part| self.0[part].score(example));
-        std::array::from_fn(|at| scores[at % PARTS][at / PARTS])
+    pub fn score(&self, example: &Example) -> Logits {
+        std::array::from_fn(|part| self.0[part].score(example))
     }
 }
 
@@ -67,32 +71,47 @@ pub fn balance(examples: &[&Example]) -> Vec<f32> {
         .collect()
 }
 
-/// Whether a source belongs to a group.
-#[must_use]
-pub fn belongs(group: &[&str], source: &str) -> bool {
-    group.contains(&source) || group == ["encoded"] && source.starts_with("encoded")
-}
-
 /// What the rotation gives for a group: its texts, each with the logits of parts that never saw it.
 pub struct Fold<'a> {
     pub group: &'static [&'static str],
     pub scored: Vec<Scored<'a>>,
 }
 
-/// Fits once a group, on `train` and `own` without it, and scores the group's rows of `train` and `held`. `told` is called after each.
+impl Fold<'_> {
+    /// Whether it holds texts as they were found, not ones that were made from others or by us.
+    #[must_use]
+    pub fn is_natural(&self) -> bool {
+        !matches!(self.group, ["encoded" | "own"])
+    }
+}
+
+/// Whether a source belongs to a group.
+fn belongs(group: &[&str], source: &str) -> bool {
+    match group {
+        ["encoded" | "own"] => source.starts_with(group[0]),
+        _ => group.contains(&source),
+    }
+}
+
+/// Fits once a group, on `train` and `own` without it, and scores the group's rows of `train`, `own` and `held`. No weight is fitted on
+/// `held`, which counts nothing in the mix either. `told` is called after each group.
 pub fn rotate<'a>(
     train: &'a [Example],
     held: &'a [Example],
-    own: &[Example],
+    own: &'a [Example],
     told: impl Fn(&str) + Sync,
 ) -> Vec<Fold<'a>> {
     GROUPS
         .par_iter()
         .map(|group| {
-            let seen = train.iter().filter(|e| !belongs(group, &e.source) && !e.source.starts_with("encoded"));
-            let parts = Parts::fit(&seen.chain(own).collect::<Vec<_>>());
-            let texts: Vec<&Example> = train.iter().chain(held).filter(|e| belongs(group, &e.source)).collect();
-            let weights = balance(&texts);
+            let (mut texts, mut others): (Vec<&Example>, Vec<&Example>) =
+                train.iter().chain(own).partition(|example| belongs(group, &example.source));
+            others.retain(|example| !example.source.starts_with("encoded"));
+            let parts = Parts::fit(&others);
+            let count = if group == &["own"] { OWN } else { 1.0 };
+            let mut weights: Vec<f32> = balance(&texts).into_iter().map(|weight| weight * count).collect();
+            texts.extend(held.iter().filter(|example| belongs(group, &example.source)));
+            weights.resize(texts.len(), 0.0);
             let scored =
                 texts.par_iter().zip(weights).map(|(e, weight)| Scored { example: e, logits: parts.score(e), weight });
             let fold = Fold { group, scored: scored.collect() };
@@ -112,7 +131,7 @@ pub fn sums(fold: &Fold<'_>, mix: &Mix, rules: &Rules) -> Vec<(f32, bool)> {
 #[must_use]
 pub fn sum(one: &Scored<'_>, mix: &Mix, rules: &Rules) -> f32 {
     let ids = one.example.rules.iter().map(|rule| rules.rules[*rule].id.as_str());
-    mix.sum(one.logits, one.example.features.parts[0].len(), ids, &one.example.features.disguises)
+    mix.sum(one.logits, one.example.features.lists[0].len(), ids, &one.example.features.disguises)
 }
 
 /// For each fold the mix that the other folds give: as honest as the scores.

@@ -12,7 +12,7 @@ use stance_shared::Channel;
 use stance_trainer::{
     data::{self, Row},
     evaluate::{auc, false_positives, recall, threshold},
-    make::{Corpus, Engine},
+    make::{Corpus, Engine, Texts},
     rotate,
 };
 use std::{
@@ -207,14 +207,14 @@ fn personal(detector: &Detector, path: &Path, goals: &mut Goals) -> Result<()> {
 fn rotation(texts: &Path, goals: &mut Goals) -> Result<()> {
     let begin = Instant::now();
     let engine = Engine::open(&root().join("backend/engine/src/guardrail/data"))?;
-    let corpus = Corpus::open(texts, &engine)?;
+    let corpus = Corpus::of(&Texts::open(texts)?, &engine);
     say(&format!("{:.0} s to read the texts", begin.elapsed().as_secs_f64()));
     let folds = corpus.rotate(|_| ());
     say(&format!("{:.0} s until {} models are fitted", begin.elapsed().as_secs_f64(), folds.len()));
     let mixes = rotate::cross_mixes(&folds, &engine.rules);
     let scores: Vec<Scores> =
         folds.iter().zip(&mixes).map(|(fold, mix)| rotate::sums(fold, mix, &engine.rules)).collect();
-    let plain = || folds.iter().zip(&scores).filter(|(fold, _)| fold.group != ["encoded"]);
+    let plain = || folds.iter().zip(&scores).filter(|(fold, _)| fold.is_natural());
     let pooled: Scores = plain().flat_map(|(_, scores)| scores.iter().copied()).collect();
     say("\nsources held out by rotation                   AUC   recall at 1 %   at 0.1 %");
     line("all", &pooled, &pooled);
@@ -225,7 +225,7 @@ fn rotation(texts: &Path, goals: &mut Goals) -> Result<()> {
     }
     let mut sources: BTreeMap<&str, Scores> = BTreeMap::new();
     let mut kinds: BTreeMap<&str, Scores> = BTreeMap::new();
-    for (fold, scores) in folds.iter().zip(&scores) {
+    for (fold, scores) in folds.iter().zip(&scores).filter(|(fold, _)| fold.is_natural() || fold.group == ["encoded"]) {
         for (one, score) in fold.scored.iter().zip(scores) {
             sources.entry(&one.example.source).or_default().push(*score);
             kinds.entry(&one.example.kind).or_default().push(*score);

@@ -14,8 +14,8 @@ const PARTNERS: usize = 6;
 /// Features grouped by word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Features {
-    /// For each of [`super::PARTS`]: hashes of n-grams of words; of characters; of concepts, their pairs and triples.
-    pub parts: [Grouped; super::PARTS],
+    /// Hashes of n-grams of words; of characters; of concepts, their pairs and triples.
+    pub lists: [Grouped; super::LISTS],
     /// Disguises that were taken off, as indices of [`Disguise::ALL`].
     pub disguises: Vec<usize>,
 }
@@ -69,7 +69,7 @@ pub fn features(reading: &Reading) -> Features {
     disguises.sort_unstable();
     disguises.dedup();
     let [words, chars] = grams(reading);
-    Features { parts: [words, chars, concepts(reading)], disguises }
+    Features { lists: [words, chars, concepts(reading)], disguises }
 }
 
 fn grams(reading: &Reading) -> [Grouped; 2] {

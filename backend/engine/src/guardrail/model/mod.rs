@@ -1,5 +1,5 @@
-//! A small model: three logistic regressions, over hashed n-grams of words, of characters, and of concepts, summed with what the rules
-//! and the disguises say. `MODEL_CARD.md` tells what it was made from and how well it does; `cargo xtask train-detector` makes it.
+//! A small model: logistic regressions over hashed n-grams of words, of characters, and of concepts, for the whole text and for its worst
+//! passage, summed with what the rules and the disguises say. `MODEL_CARD.md` tells what it was made from and how well it does; `cargo xtask train-detector` makes it.
 
 pub mod features;
 mod file;
@@ -13,8 +13,6 @@ use super::text::KnownWords;
 const STRETCH: (usize, usize) = (320, 160);
 /// What each doubling of the stretches costs: the best of many is high by chance.
 const STRETCH_COST: f32 = 0.35;
-/// Words of the passage that is shown for a verdict.
-const PASSAGE: usize = 24;
 /// Features beneath this count say little: the norm does not fall below it.
 const FLOOR: usize = 40;
 
@@ -32,15 +30,26 @@ pub fn places(hashes: &[u32], bits: u32, into: &mut Vec<u32>) {
     into.dedup();
 }
 
-/// Parts of the model: words, characters, concepts.
-pub const PARTS: usize = 3;
-/// What the parts say of a text: each of the whole text, then each of its worst passage.
-pub const LOGITS: usize = 2 * PARTS;
+/// Lists of features: words, characters, concepts.
+pub const LISTS: usize = 3;
+/// Parts of the model, each a table of weights: for every list one that is fitted on whole texts, then for every list one that is fitted
+/// on worst passages.
+pub const PARTS: usize = 2 * LISTS;
+/// What each part says of a text.
+pub type Logits = [f32; PARTS];
+
+/// Whether a part reads the worst passage instead of the whole text.
+#[must_use]
+pub const fn reads_passage(part: usize) -> bool {
+    part >= LISTS
+}
+
 /// Words of a passage, and how far the next one begins.
 const WINDOW: (usize, usize) = (32, 8);
 
-/// The highest normalized sum of weights of all passages of so many words: what was planted in a long text stands in a few of them.
-pub fn worst_passage(grouped: &Grouped, words: Range<usize>, weight: impl Fn(u32) -> f32) -> f32 {
+/// The passage of so many words with the highest normalized sum of weights, and that sum: what was planted in a long text stands in a few
+/// of its words.
+pub fn worst_passage(grouped: &Grouped, words: Range<usize>, weight: impl Fn(u32) -> f32) -> (f32, Range<usize>) {
     let (size, stride) = WINDOW;
     // Sums up to every stride, so that each window is a difference of two.
     let mut sums = vec![(0.0_f32, 0_usize)];
@@ -53,12 +62,16 @@ pub fn worst_passage(grouped: &Grouped, words: Range<usize>, weight: impl Fn(u32
         at = to;
     }
     let steps = (size / stride).min(sums.len() - 1);
-    sums.windows(steps + 1)
-        .map(|window| {
-            let (from, to) = (window[0], window[steps]);
-            (to.0 - from.0) * norm(to.1 - from.1)
-        })
-        .fold(f32::MIN, f32::max)
+    let mut worst = (f32::MIN, words.clone());
+    for (nth, window) in sums.windows(steps + 1).enumerate() {
+        let (from, to) = (window[0], window[steps]);
+        let sum = (to.0 - from.0) * norm(to.1 - from.1);
+        if sum > worst.0 {
+            let start = words.start + nth * stride;
+            worst = (sum, start..(start + size).min(words.end));
+        }
+    }
+    worst
 }
 
 /// A table of weights in eighths of a byte's range: `scale` times the byte.
@@ -92,7 +105,7 @@ impl Table {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mix {
     pub bias: f32,
-    pub logits: [f32; LOGITS],
+    pub logits: Logits,
     /// For each doubling of the passages; not above 0.
     pub length: f32,
     /// By the rule's id.
@@ -105,7 +118,7 @@ impl Mix {
     /// The sum for logits, the number of words, rules that hold, and disguises.
     pub fn sum<'a>(
         &self,
-        logits: [f32; LOGITS],
+        logits: Logits,
         words: usize,
         rules: impl Iterator<Item = &'a str>,
         disguises: &[usize],
@@ -143,36 +156,39 @@ pub struct Answer {
     pub score: f32,
     /// The sum before calibration.
     pub sum: f32,
-    /// The words that speak for it most.
+    /// The passage that speaks for it most.
     pub words: Range<usize>,
 }
 
 impl Model {
     /// The logits of the parts over some words.
     #[must_use]
-    pub fn logits(&self, features: &Features, words: Range<usize>) -> [f32; LOGITS] {
+    pub fn logits(&self, features: &Features, words: Range<usize>) -> Logits {
         let mut room = Vec::new();
-        std::array::from_fn(|at| {
-            let (table, grouped) = (&self.parts[at % PARTS], &features.parts[at % PARTS]);
-            match at < PARTS {
-                true => table.logit(grouped.of(words.clone()), &mut room),
-                false => {
-                    let weight = |hash: u32| f32::from(table.weights[(hash >> (32 - table.bits)) as usize]);
-                    table.bias + table.scale * worst_passage(grouped, words.clone(), weight)
-                }
-            }
+        std::array::from_fn(|part| match reads_passage(part) {
+            true => self.worst(part, features, words.clone()).0,
+            false => self.parts[part].logit(features.lists[part].of(words.clone()), &mut room),
         })
+    }
+
+    /// What a part says of the worst passage of some words, and where that is.
+    fn worst(&self, part: usize, features: &Features, words: Range<usize>) -> (f32, Range<usize>) {
+        let table = &self.parts[part];
+        let weight = |hash: u32| f32::from(table.weights[(hash >> (32 - table.bits)) as usize]);
+        let (sum, passage) = worst_passage(&features.lists[part % LISTS], words, weight);
+        (table.bias + table.scale * sum, passage)
     }
 
     /// The answer for a text in which these rules hold.
     #[must_use]
     pub fn answer(&self, features: &Features, rules: &[&str]) -> Answer {
         let (stretch, sum) = self.best_stretch(features, rules);
-        Answer { score: interpolate(&self.scale, sum), sum, words: self.passage(&features.parts[0], stretch) }
+        let (_, words) = self.worst(LISTS, features, stretch);
+        Answer { score: interpolate(&self.scale, sum), sum, words }
     }
 
     fn best_stretch(&self, features: &Features, rules: &[&str]) -> (Range<usize>, f32) {
-        let n = features.parts[0].len();
+        let n = features.lists[0].len();
         let sum = |words: Range<usize>| {
             let logits = self.logits(features, words.clone());
             self.mix.sum(logits, words.len(), rules.iter().copied(), &features.disguises)
@@ -186,27 +202,6 @@ impl Model {
         let best = starts.map(|start| start..(start + size).min(n)).map(|words| (words.clone(), sum(words)));
         let (words, sum) = best.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0..n, f32::MIN));
         (words, sum - cost)
-    }
-
-    /// The few words of a stretch whose n-grams weigh most.
-    fn passage(&self, grams: &Grouped, stretch: Range<usize>) -> Range<usize> {
-        let weight = |word: usize| -> i32 {
-            let Table { bits, weights, .. } = &self.parts[0];
-            grams.of(word..word + 1).iter().map(|h| i32::from(weights[(h >> (32 - bits)) as usize])).sum()
-        };
-        let weights: Vec<i32> = stretch.clone().map(weight).collect();
-        if weights.len() <= PASSAGE {
-            return stretch;
-        }
-        let mut sum: i32 = weights[..PASSAGE].iter().sum();
-        let (mut best, mut at) = (sum, 0);
-        for end in PASSAGE..weights.len() {
-            sum += weights[end] - weights[end - PASSAGE];
-            if sum > best {
-                (best, at) = (sum, end + 1 - PASSAGE);
-            }
-        }
-        stretch.start + at..stretch.start + at + PASSAGE
     }
 }
 

@@ -1,6 +1,7 @@
-//! Text written as numbers: Base64, Base32, hex, binary, decimal codes, Morse.
+//! Text written as numbers: Base64, Base32, hex, binary, decimal and octal codes.
 
 use super::{Decodings, Disguise, Glyph, escapes, replace_runs, spread};
+use std::ops::RangeInclusive;
 
 /// Base64 shorter than this decodes to something readable by chance.
 const MIN_BASE64: usize = 16;
@@ -86,128 +87,67 @@ fn prose(bytes: &[u8]) -> Option<Vec<char>> {
     (letters * 2 >= chars.len()).then_some(chars)
 }
 
-/// Replaces runs of binary, decimal or two-digit hex codes that spell a text.
+/// Replaces runs of binary, decimal, octal or two-digit hex codes that spell a text.
 pub(super) fn numbers(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<Glyph>> {
     if glyphs.iter().filter(|g| g.char.is_ascii_digit()).count() < 2 * MIN_CODES {
         return None;
     }
     replace_runs(glyphs, decodings, |at| {
         let is_start = glyphs[at].char.is_ascii_hexdigit() && !(at > 0 && glyphs[at - 1].char.is_ascii_alphanumeric());
-        match is_start.then(|| codes(&glyphs[at..])).flatten() {
-            Some((disguise, decoded, length)) => (length, Some((disguise, spread(&decoded, &glyphs[at..at + length])))),
-            None => (1, None),
+        if !is_start {
+            return (1, None);
         }
-    })
-}
-
-/// Codes of one width or base, set apart by the same few signs.
-fn codes(rest: &[Glyph]) -> Option<(Disguise, Vec<char>, usize)> {
-    let binary = rest.iter().take_while(|g| matches!(g.char, '0' | '1' | ' ' | ',')).count();
-    let bits: Vec<u32> = rest[..binary].iter().filter_map(|g| g.char.to_digit(2)).collect();
-    if bits.len() >= 8 * MIN_CODES && bits.len().is_multiple_of(8) {
-        let bytes: Vec<u8> = pack(bits.into_iter(), 1);
-        if let Some(chars) = prose(&bytes) {
-            let used = rest[..binary].iter().rposition(|g| g.char.is_ascii_digit())? + 1;
-            return Some((Disguise::Binary, chars, used));
-        }
-    }
-    [(10, 2..=3, Disguise::Decimal), (16, 2..=2, Disguise::Hex)].into_iter().find_map(|(base, width, disguise)| {
-        let (mut codes, mut used, mut at) = (Vec::new(), 0, 0);
-        loop {
-            let digits = rest[at..].iter().take(4).take_while(|g| g.char.is_ascii_alphanumeric()).count();
-            let number: String = rest[at..at + digits].iter().map(|g| g.char).collect();
-            let code = u32::from_str_radix(&number, base).ok().filter(|code| (9..256).contains(code));
-            let Some(code) = code.filter(|_| width.contains(&digits)) else { break };
-            codes.push(u8::try_from(code).ok()?);
-            used = at + digits;
-            at = used
-                + rest[used..].iter().take(2).take_while(|g| matches!(g.char, ' ' | ',' | '-' | ':' | ';')).count();
-            if at == used {
-                break;
-            }
-        }
-        // Numbers in a table are rarely all letters.
-        let chars = (codes.len() >= MIN_CODES).then(|| escapes::text(&codes)).flatten()?;
-        let letters = chars.iter().filter(|c| c.is_ascii_alphabetic() || **c == ' ').count();
-        (letters * 10 >= chars.len() * 8).then_some((disguise, chars, used))
-    })
-}
-
-/// Replaces runs of Morse code.
-pub(super) fn morse(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<Glyph>> {
-    let is_morse = |c: char| matches!(c, '.' | '-' | ' ' | '/' | '|' | '·' | '−' | '–' | '_');
-    replace_runs(glyphs, decodings, |at| {
-        let length = glyphs[at..].iter().take_while(|g| is_morse(g.char)).count();
+        let (length, found) = codes(&glyphs[at..]);
         let run = &glyphs[at..at + length];
-        let decoded = (length >= 12).then(|| from_morse(run)).flatten();
-        (length.max(1), decoded.map(|decoded| (Disguise::Morse, spread(&decoded, run))))
+        (length.max(1), found.map(|(disguise, decoded)| (disguise, spread(&decoded, run))))
     })
 }
 
-fn from_morse(run: &[Glyph]) -> Option<Vec<char>> {
-    let text: String = run
-        .iter()
-        .map(|g| match g.char {
-            '·' => '.',
-            '−' | '–' | '_' => '-',
-            '|' => '/',
-            c => c,
-        })
-        .collect();
-    let mut decoded = vec![' '];
-    for (nth, word) in text.split(['/']).flat_map(|w| w.split("   ")).filter(|w| !w.trim().is_empty()).enumerate() {
-        if nth > 0 {
-            decoded.push(' ');
-        }
-        for sign in word.split_whitespace() {
-            decoded.push(MORSE.iter().find(|(code, _)| *code == sign)?.1);
-        }
+/// Codes of one width or base, set apart by the same few signs: how many glyphs were looked at, and what they say. Where they say nothing
+/// the longest run is done with: tried again from each of its numbers it would take the square of its length.
+fn codes(rest: &[Glyph]) -> (usize, Option<(Disguise, Vec<char>)>) {
+    let (bits, mut longest) = binary(rest);
+    if let Some(chars) = bits {
+        return (longest, Some((Disguise::Binary, chars)));
     }
-    decoded.push(' ');
-    (decoded.iter().filter(|c| c.is_alphabetic()).count() >= MIN_CODES).then_some(decoded)
+    for (base, width, disguise) in
+        [(10, 2..=3, Disguise::Decimal), (8, 3..=3, Disguise::Octal), (16, 2..=2, Disguise::Hex)]
+    {
+        let (codes, used) = numbers_of(rest, base, &width);
+        // Numbers in a table are rarely all letters.
+        let chars = (codes.len() >= MIN_CODES).then(|| escapes::text(&codes)).flatten().unwrap_or_default();
+        let letters = chars.iter().filter(|c| c.is_ascii_alphabetic() || **c == ' ').count();
+        if !chars.is_empty() && letters * 10 >= chars.len() * 8 {
+            return (used, Some((disguise, chars)));
+        }
+        longest = longest.max(used);
+    }
+    (longest, None)
 }
 
-/// ITU-R M.1677-1.
-const MORSE: [(&str, char); 41] = [
-    (".-", 'a'),
-    ("-...", 'b'),
-    ("-.-.", 'c'),
-    ("-..", 'd'),
-    (".", 'e'),
-    ("..-.", 'f'),
-    ("--.", 'g'),
-    ("....", 'h'),
-    ("..", 'i'),
-    (".---", 'j'),
-    ("-.-", 'k'),
-    (".-..", 'l'),
-    ("--", 'm'),
-    ("-.", 'n'),
-    ("---", 'o'),
-    (".--.", 'p'),
-    ("--.-", 'q'),
-    (".-.", 'r'),
-    ("...", 's'),
-    ("-", 't'),
-    ("..-", 'u'),
-    ("...-", 'v'),
-    (".--", 'w'),
-    ("-..-", 'x'),
-    ("-.--", 'y'),
-    ("--..", 'z'),
-    ("-----", '0'),
-    (".----", '1'),
-    ("..---", '2'),
-    ("...--", '3'),
-    ("....-", '4'),
-    (".....", '5'),
-    ("-....", '6'),
-    ("--...", '7'),
-    ("---..", '8'),
-    ("----.", '9'),
-    (".-.-.-", '.'),
-    ("--..--", ','),
-    ("..--..", '?'),
-    (".----.", '\''),
-    ("-....-", '-'),
-];
+/// What zeros and ones say, and how many glyphs they take.
+fn binary(rest: &[Glyph]) -> (Option<Vec<char>>, usize) {
+    let run = rest.iter().take_while(|g| matches!(g.char, '0' | '1' | ' ' | ',')).count();
+    let bits: Vec<u32> = rest[..run].iter().filter_map(|g| g.char.to_digit(2)).collect();
+    let used = rest[..run].iter().rposition(|g| g.char.is_ascii_digit()).map_or(0, |last| last + 1);
+    let whole = bits.len() >= 8 * MIN_CODES && bits.len().is_multiple_of(8);
+    (whole.then(|| prose(&pack(bits.into_iter(), 1))).flatten(), used)
+}
+
+/// Numbers from 9 to 255 in a base, each of so many digits, and how many glyphs they take.
+fn numbers_of(rest: &[Glyph], base: u32, width: &RangeInclusive<usize>) -> (Vec<u8>, usize) {
+    let (mut codes, mut used, mut at) = (Vec::new(), 0, 0);
+    loop {
+        let digits = rest[at..].iter().take(4).take_while(|g| g.char.is_ascii_alphanumeric()).count();
+        let number: String = rest[at..at + digits].iter().map(|g| g.char).collect();
+        let code = u8::from_str_radix(&number, base).ok().filter(|code| *code >= 9 && width.contains(&digits));
+        let Some(code) = code else { break };
+        codes.push(code);
+        used = at + digits;
+        at = used + rest[used..].iter().take(2).take_while(|g| matches!(g.char, ' ' | ',' | '-' | ':' | ';')).count();
+        if at == used {
+            break;
+        }
+    }
+    (codes, used)
+}

@@ -1,4 +1,4 @@
-//! Ciphers over the letters of a line: shifted, mirrored and reversed alphabets. They are tried only where a line has few known
+//! Ciphers over a line: shifted and mirrored alphabets, backwards and upside down. They are tried only where a line has few known
 //! words, and taken only where the result has many.
 
 use super::{Decodings, Disguise, Glyph, KnownWords};
@@ -6,6 +6,8 @@ use std::ops::Range;
 
 /// Letters of a line that are tried.
 const SAMPLE: usize = 240;
+/// Shorter lines of signs are not tried.
+const MIN_ROT47: usize = 16;
 
 /// Deciphers every line that becomes readable by it.
 pub(super) fn letters(glyphs: &[Glyph], known: &KnownWords, decodings: &mut Decodings) -> Option<Vec<Glyph>> {
@@ -14,12 +16,11 @@ pub(super) fn letters(glyphs: &[Glyph], known: &KnownWords, decodings: &mut Deco
     for line in glyphs.split_inclusive(|g| g.char == '\n') {
         let range = at..at + line.len();
         at = range.end;
-        if let Some(part) = suspicious(line, known) {
+        let deciphered = suspicious(line, known).and_then(|part| decipher(line, part, known));
+        if let Some((part, disguise, says)) = deciphered {
             let part = range.start + part.start..range.start + part.end;
-            if let Some((disguise, deciphered)) = decipher(&glyphs[part.clone()], known) {
-                decodings.add(disguise, &glyphs[part.clone()], deciphered.iter().map(|g| g.char));
-                out.get_or_insert_with(|| glyphs.to_vec())[part].copy_from_slice(&deciphered);
-            }
+            decodings.add(disguise, &glyphs[part.clone()], says.iter().map(|g| g.char));
+            out.get_or_insert_with(|| glyphs.to_vec())[part].copy_from_slice(&says);
         }
     }
     out
@@ -56,7 +57,7 @@ fn split(glyphs: &[Glyph]) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut at = 0;
     std::iter::from_fn(move || {
         at += glyphs[at..].iter().position(|g| g.char.is_ascii_alphabetic())?;
-        let length = glyphs[at..].iter().take_while(|g| g.char.is_ascii_alphabetic() || g.char == '\'').count();
+        let length = glyphs[at..].iter().take_while(|g| g.char.is_ascii_alphabetic()).count();
         at += length;
         Some(at - length..at)
     })
@@ -79,36 +80,111 @@ fn readability(glyphs: &[Glyph], known: &KnownWords, map: &dyn Fn(char) -> char)
     if count < 2 || good < 9 { 0 } else { good * 1000 / all.max(1) }
 }
 
-fn decipher(part: &[Glyph], known: &KnownWords) -> Option<(Disguise, Vec<Glyph>)> {
-    let reversed: Vec<Glyph> = part.iter().rev().copied().collect();
-    let mut best = (readability(part, known, &|c| c).max(400) + 200, None);
-    let mut consider = |score: usize, disguise, apply: &dyn Fn() -> Vec<Glyph>| {
-        if score > best.0 {
-            best = (score, Some((disguise, apply())));
-        }
-    };
-    let with = |glyphs: &[Glyph], map: &dyn Fn(char) -> char| -> Vec<Glyph> {
-        glyphs.iter().map(|g| Glyph { char: keep_case(g.char, map), ..*g }).collect()
-    };
-    consider(readability(&reversed, known, &|c| c), Disguise::Reversed, &|| reversed.clone());
-    let by_word = || {
-        let mut out = part.to_vec();
-        for word in split(part) {
-            out[word].reverse();
-        }
-        out
-    };
-    consider(readability(&by_word(), known, &|c| c), Disguise::Reversed, &by_word);
-    let mirror = |c: char| shift(c, |n| 25 - n);
-    consider(readability(part, known, &mirror), Disguise::Atbash, &|| with(part, &mirror));
-    for by in 1..26 {
-        let map = move |c: char| shift(c, |n| (n + by) % 26);
-        consider(readability(part, known, &map), Disguise::Caesar, &|| with(part, &map));
-        if by == 13 {
-            consider(readability(&reversed, known, &map), Disguise::Caesar, &|| with(&reversed, &map));
+/// A way to read a part of a line.
+#[derive(Clone, Copy)]
+struct Key {
+    disguise: Disguise,
+    shift: u32,
+    is_backwards: bool,
+}
+
+impl Key {
+    /// All that are tried, beside words that are reversed one by one.
+    fn all() -> impl Iterator<Item = Self> {
+        let key = |disguise, shift, is_backwards| Self { disguise, shift, is_backwards };
+        let fixed = [
+            key(Disguise::Reversed, 0, true),
+            key(Disguise::Flipped, 0, true),
+            key(Disguise::Atbash, 0, false),
+            key(Disguise::Caesar, 13, true),
+        ];
+        fixed.into_iter().chain((1..26).map(move |by| key(Disguise::Caesar, by, false)))
+    }
+
+    fn letter(self, char: char) -> char {
+        match self.disguise {
+            Disguise::Atbash => shift(char, |n| 25 - n),
+            // What turning makes of letters that look like others upside down.
+            Disguise::Flipped => match char {
+                'n' => 'u',
+                'u' => 'n',
+                'p' => 'd',
+                'd' => 'p',
+                'b' => 'q',
+                'q' => 'b',
+                c => c,
+            },
+            _ => shift(char, |n| (n + self.shift) % 26),
         }
     }
-    best.1
+
+    fn read(self, glyphs: &[Glyph]) -> Vec<Glyph> {
+        let map = |g: &Glyph| Glyph { char: keep_case(g.char, &|c| self.letter(c)), ..*g };
+        if self.is_backwards { glyphs.iter().rev().map(map).collect() } else { glyphs.iter().map(map).collect() }
+    }
+
+    /// The part with the words beside it that this key makes known, too: short words of a cipher are often words themselves.
+    fn widen(self, line: &[Glyph], part: Range<usize>, known: &KnownWords) -> Range<usize> {
+        let reads = |word: &Range<usize>| is_known(&self.read(&line[word.clone()]), known, &|c| c);
+        let words: Vec<Range<usize>> = split(line).collect();
+        let (before, after) =
+            (words.iter().rev().filter(|w| w.end <= part.start), words.iter().filter(|w| w.start >= part.end));
+        let start = before.take_while(|w| reads(w)).last().map_or(part.start, |word| word.start);
+        let end = after.take_while(|w| reads(w)).last().map_or(part.end, |word| word.end);
+        start..end
+    }
+}
+
+/// What a part of a line says under the key that makes it most readable, and how far that key reaches.
+fn decipher(line: &[Glyph], part: Range<usize>, known: &KnownWords) -> Option<(Range<usize>, Disguise, Vec<Glyph>)> {
+    let glyphs = &line[part.clone()];
+    let mut least = readability(glyphs, known, &|c| c).max(400) + 200;
+    let mut best = None;
+    let backwards: Vec<Glyph> = glyphs.iter().rev().copied().collect();
+    for key in Key::all() {
+        let score = readability(if key.is_backwards { &backwards } else { glyphs }, known, &|c| key.letter(c));
+        if score > least {
+            (least, best) = (score, Some(key));
+        }
+    }
+    let mut by_word = glyphs.to_vec();
+    for word in split(glyphs) {
+        by_word[word].reverse();
+    }
+    // The same words as backwards; where the sentence's end stands where it should, their order was kept.
+    let in_order = line.get(part.end).is_some_and(|g| matches!(g.char, '.' | '!' | '?'));
+    let score = readability(&by_word, known, &|c| c);
+    if score > least || score == least && in_order && best.is_some_and(|key| key.disguise == Disguise::Reversed) {
+        return Some((part, Disguise::Reversed, by_word));
+    }
+    let key = best?;
+    let part = key.widen(line, part, known);
+    let read = key.read(&line[part.clone()]);
+    Some((part, key.disguise, read))
+}
+
+/// Deciphers lines in which all printable signs are shifted by 47.
+pub(super) fn rot47(glyphs: &[Glyph], known: &KnownWords, decodings: &mut Decodings) -> Option<Vec<Glyph>> {
+    let mut out: Option<Vec<Glyph>> = None;
+    let mut at = 0;
+    for line in glyphs.split_inclusive(|g| g.char == '\n') {
+        let range = at..at + line.len();
+        at = range.end;
+        let signs = line.iter().filter(|g| g.char.is_ascii_punctuation()).count();
+        if line.len() < MIN_ROT47 || signs * 8 < line.len() {
+            continue;
+        }
+        let turn = |char: char| match char {
+            '!'..='~' => char::from_u32((u32::from(char) - 33 + 47) % 94 + 33).unwrap_or(char),
+            c => c,
+        };
+        let turned: Vec<Glyph> = line.iter().map(|g| Glyph { char: turn(g.char), ..*g }).collect();
+        if readability(&turned, known, &|c| c) >= 750 && readability(line, known, &|c| c) < 400 {
+            decodings.add(Disguise::Rot47, line, turned.iter().map(|g| g.char));
+            out.get_or_insert_with(|| glyphs.to_vec())[range].copy_from_slice(&turned);
+        }
+    }
+    out
 }
 
 fn keep_case(char: char, map: &dyn Fn(char) -> char) -> char {

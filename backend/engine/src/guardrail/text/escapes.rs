@@ -96,12 +96,22 @@ fn hex_run(rest: &[Glyph], lead: char) -> Option<(Vec<char>, usize)> {
     text(&bytes).map(|chars| (chars, bytes.len() * 3))
 }
 
-/// `\u0049`, `\u{49}`, `\U00000049`, `\x49`, `U+0049`-style runs without the plus, `\n`.
+/// `\u0049`, `\u{49}`, `\U00000049`, `\x49`, `\111`, `\n`, and letters that need no escape but have one, four in a row.
 pub(super) fn backslash(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<Glyph>> {
     replace(glyphs, '\\', Disguise::BackslashEscape, decodings, |rest| {
+        if let Some(escaped) = needless(rest) {
+            return Some(escaped);
+        }
         let doubled = usize::from(rest.get(1)?.char == '\\');
         let kind = rest.get(1 + doubled)?.char;
         let digits = &rest[2 + doubled..];
+        let octal =
+            digits.iter().take(2).all(|g| g.char.is_digit(8)).then(|| rest.get(1 + doubled..4 + doubled)).flatten();
+        if let Some(octal) = octal.filter(|_| matches!(kind, '0'..='3')) {
+            let number: String = octal.iter().map(|g| g.char).collect();
+            let char = u8::from_str_radix(&number, 8).ok().map(char::from)?;
+            return (' '..='~').contains(&char).then(|| (vec![char], 4 + doubled));
+        }
         let (number, length) = match kind {
             'n' | 't' | 'r' if !digits.first().is_some_and(|g| g.char.is_alphabetic() && g.char.is_lowercase()) => {
                 return Some((vec!['\n'], 2 + doubled));
@@ -119,6 +129,20 @@ pub(super) fn backslash(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<V
         let char = char::from_u32(u32::from_str_radix(&number, 16).ok()?)?;
         (!char.is_control() || char.is_whitespace()).then(|| (vec![char], 2 + doubled + length))
     })
+}
+
+/// Pairs of a backslash and a letter that are read at once: every pair of such a run is looked at as its start.
+const MAX_PAIRS: usize = 64;
+
+/// Four letters or more with a backslash before each, which is dropped; line breaks are none.
+fn needless(rest: &[Glyph]) -> Option<(Vec<char>, usize)> {
+    let pairs = rest
+        .chunks_exact(2)
+        .take(MAX_PAIRS)
+        .take_while(|pair| pair[0].char == '\\' && !pair[1].char.is_ascii_digit() && pair[1].char != '\\');
+    let chars: Vec<char> = pairs.map(|pair| pair[1].char).collect();
+    let letters = chars.iter().filter(|c| c.is_alphabetic() && !matches!(c, 'n' | 'r' | 't')).count();
+    (letters >= 4).then(|| (chars.len() * 2, chars)).map(|(length, chars)| (chars, length))
 }
 
 /// The characters of bytes that are readable text.

@@ -12,6 +12,7 @@ mod bytes;
 mod cipher;
 mod escapes;
 mod fold;
+mod signs;
 mod spelling;
 #[cfg(test)]
 mod tests;
@@ -54,15 +55,30 @@ pub enum Disguise {
     Binary,
     /// Character codes as decimal numbers.
     Decimal,
+    /// Character codes as octal numbers.
+    Octal,
+    /// Letters by their place in the alphabet, a = 1.
+    Ordinals,
     Morse,
+    Braille,
+    /// Letters as words: alpha, bravo, charlie.
+    Spelled,
     /// Letters set apart: `i g n o r e`.
     Spaced,
+    /// Words without spaces between them.
+    Joined,
+    /// Strings put together from pieces: `"ig" + "nore"`.
+    Pieces,
     /// Digits and signs for letters.
     Leet,
     /// The alphabet shifted, ROT13 among them.
     Caesar,
     Atbash,
+    /// All printable ASCII shifted by 47.
+    Rot47,
     Reversed,
+    /// Turned by half, as `ǝɹouƃı`.
+    Flipped,
 }
 
 impl Serialize for Disguise {
@@ -72,7 +88,7 @@ impl Serialize for Disguise {
 }
 
 impl Disguise {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 27] = [
         Self::Invisible,
         Self::Smuggled,
         Self::Homoglyph,
@@ -86,12 +102,20 @@ impl Disguise {
         Self::Hex,
         Self::Binary,
         Self::Decimal,
+        Self::Octal,
+        Self::Ordinals,
         Self::Morse,
+        Self::Braille,
+        Self::Spelled,
         Self::Spaced,
+        Self::Joined,
+        Self::Pieces,
         Self::Leet,
         Self::Caesar,
         Self::Atbash,
+        Self::Rot47,
         Self::Reversed,
+        Self::Flipped,
     ];
 
     /// The word that stands for it in data and answers.
@@ -111,12 +135,20 @@ impl Disguise {
             Self::Hex => "HEX",
             Self::Binary => "BINARY",
             Self::Decimal => "DECIMAL",
+            Self::Octal => "OCTAL",
+            Self::Ordinals => "ORDINALS",
             Self::Morse => "MORSE",
+            Self::Braille => "BRAILLE",
+            Self::Spelled => "SPELLED",
             Self::Spaced => "SPACED",
+            Self::Joined => "JOINED",
+            Self::Pieces => "PIECES",
             Self::Leet => "LEET",
             Self::Caesar => "CAESAR",
             Self::Atbash => "ATBASH",
+            Self::Rot47 => "ROT47",
             Self::Reversed => "REVERSED",
+            Self::Flipped => "FLIPPED",
         }
     }
 }
@@ -188,7 +220,7 @@ impl Canonical {
     }
 }
 
-/// Takes the disguises off. Linear in the text's length; decoding never makes it longer. `known` tells words from noise.
+/// Takes the disguises off. Linear in the text's length; decoding adds nothing but blanks between words. `known` tells words from noise.
 ///
 /// Texts over 4 GiB are cut: offsets are 32 bits wide.
 #[must_use]
@@ -205,13 +237,18 @@ pub fn read(text: &str, known: &KnownWords) -> Canonical {
             escapes::quoted_printable,
             bytes::tokens,
             bytes::numbers,
-            bytes::morse,
+            signs::morse,
+            signs::braille,
+            spelling::spelled,
+            spelling::pieces,
         ] {
             if let Some(changed) = step(&glyphs, &mut decodings) {
                 glyphs = changed;
             }
         }
-        for step in [spelling::spaced, spelling::leet, cipher::letters] {
+        for step in
+            [signs::ordinals, spelling::spaced, spelling::leet, cipher::letters, cipher::rot47, spelling::joined]
+        {
             if let Some(changed) = step(&glyphs, known, &mut decodings) {
                 glyphs = changed;
             }
