@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use stance_shared::{AssetKind, Channel, EventKind, Verdict};
 
-use super::{amount, call, event, kind_icon, moment, part, switch, verdict};
+use super::{amount, call, event, kind_icon, moment, part, switch, title, verdict};
 use crate::{
     components::{self as c, none},
     format,
@@ -220,12 +220,12 @@ fn list(events: &[Event], params: &Params, open: Option<&str>) -> AnyView {
 
 fn row(event: &Event, params: &Params, current: bool) -> AnyView {
     let name = call(event.kind, event.tool_server.as_deref(), event.tool.as_deref(), event.model.as_deref());
-    let title = format!("{}: {}", event.kind.label(), c::clean(&name));
+    let whole = format!("{}: {}", event.kind.label(), c::clean(&name));
     let href = params.with("event", &event.id).on(PATH);
     let what = match event.detections.first() {
         Some(first) => {
             let more = (event.detections.len() > 1).then(|| format!(" +{}", event.detections.len() - 1));
-            view! { <span class="cell"><span class="cut" title=c::clean(&first.rule)>{c::text(&first.reason)}</span><span class="muted">{more}</span></span> }.into_any()
+            view! { <span class="cell"><span class="cut" title=c::clean(&first.rule)>{c::text(&title(&first.reason))}</span><span class="muted">{more}</span></span> }.into_any()
         }
         None => {
             let amount = amount(event.input_tokens, event.output_tokens, event.duration_ms, event.text_bytes);
@@ -241,7 +241,7 @@ fn row(event: &Event, params: &Params, current: bool) -> AnyView {
         <tr class="row" data-id=event.id.clone() data-current=current.then_some("")>
             <td class="muted">{moment(&event.at)}</td>
             <td>{verdict(event.verdict)}</td>
-            <td title=title><span class="cell"><span class="kind">{icon(kind_icon(event.kind))}</span><a class="cut mono" href=href data-open="" data-noscroll="" aria-current=current.then_some("true")>{c::text(&name)}</a>{label}</span>{under}</td>
+            <td title=whole><span class="cell"><span class="kind">{icon(kind_icon(event.kind))}</span><a class="cut mono" href=href data-open="" data-noscroll="" aria-current=current.then_some("true")>{c::text(&name)}</a>{label}</span>{under}</td>
             <td class="p1">{what}</td>
             <td class="p3">{agent}</td>
             <td class="num p3 muted">{format!("{:.2}", event.score)}</td>

@@ -201,6 +201,14 @@ fn moment(time: &str) -> AnyView {
     view! { <time class="mono" datetime=time.to_owned() title=format::date_time(t)>{shown}</time> }.into_any()
 }
 
+/// From one time to another.
+fn took(from: &str, to: &str) -> String {
+    let ms = |time: &str| format::millis(time).unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let took = (ms(to) - ms(from)) as f64;
+    format::duration(took)
+}
+
 /// Microseconds as a length of time.
 fn micros(micros: i64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]

@@ -172,7 +172,13 @@ fn sensors(sensors: &[data::RuntimeOverviewSensors]) -> AnyView {
         view! { <ul class="list">{rows.collect_view()}</ul> }.into_any()
     };
     let all = view! { <a href="/runtime/sensors">"All"</a> };
-    c::section("h-sensors", "Sensors", format!("{alive} of {} alive", sensors.len()), all.into_any(), content)
+    c::section(
+        "h-sensors",
+        "Sensors",
+        if sensors.is_empty() { String::new() } else { format!("{alive} of {} alive", sensors.len()) },
+        all.into_any(),
+        content,
+    )
 }
 
 fn agents(o: &Overview, hours: i64) -> AnyView {

@@ -71,7 +71,7 @@ fn content(lines: &[Line], days: i64) -> AnyView {
         let recall = line.recall.as_ref().map(|rate| (rate.value, rate.low, rate.high, rate.of));
         let said = format!("{} right, {} wrong, {} missed", line.right, line.wrong, line.missed);
         view! {
-            <tr class="row"><td title=c::clean(&line.rule)>{detector}</td><td class="p3"><span class="id">{c::clean(&line.rule)}</span></td><td class="p2">{policy}</td>
+            <tr class="row"><td title=c::clean(reason_of(&line.reason, &line.rule))>{detector}</td><td class="p3"><span class="id">{if line.rule == WHOLE { String::new() } else { c::clean(&line.rule) }}</span></td><td class="p2">{policy}</td>
                 <td class="num">{format::count(line.events)}</td><td class="num p1">{format::percent(line.block_rate)}</td><td>{interval(precision, "labeled hits")}</td><td class="p1">{interval(recall, "confirmed attacks")}</td><td class="num p2 muted" title=said.clone()>{line.right + line.wrong + line.missed}</td></tr>
         }
     });

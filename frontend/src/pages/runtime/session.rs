@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use serde_json::Value;
 use stance_shared::{EventKind, Verdict};
 
-use super::{amount, call, category, done, event_url, kind_icon, title, tree, verdict};
+use super::{amount, call, category, done, event_url, kind_icon, title, took, tree, verdict};
 use crate::{
     components as c, format,
     gql::{AgentSessionDetail, agent_session_detail as data},
@@ -43,21 +43,14 @@ fn page(session: &Session) -> AnyView {
     .into_any()
 }
 
-fn took(session: &Session) -> String {
-    let ms = |time: &str| format::millis(time).unwrap_or_default();
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let took = (ms(&session.last_at) - ms(&session.first_at)) as f64;
-    format::duration(took)
-}
-
 fn answer(session: &Session) -> AnyView {
     let stopped = session.steps.iter().filter(|step| step.verdict != Verdict::Allow).count();
     let steps = format::counted(session.event_count, "step", "steps");
     let head = match (stopped, session.sequences.len()) {
-        (0, 0) => format!("All of {steps} in {} were allowed", took(session)),
+        (0, 0) => format!("All of {steps} in {} were allowed", took(&session.first_at, &session.last_at)),
         (_, 0) => format!(
             "{stopped} of {steps} in {} not let through, the worst {}",
-            took(session),
+            took(&session.first_at, &session.last_at),
             done(session.worst_verdict)
         ),
         (_, 1) => format!("A suspicious sequence in {steps}, {stopped} not let through"),
@@ -96,7 +89,9 @@ fn label(step: &Step) -> String {
     let text =
         |key: &str| step.detail.as_ref().and_then(|detail| detail.get(key)).and_then(Value::as_str).map(str::to_owned);
     match step.kind {
-        EventKind::ToolCall => format!("{name}({})", text("arguments").unwrap_or_default()),
+        EventKind::ToolCall => {
+            text("arguments").map_or_else(|| name.clone(), |arguments| format!("{name}({arguments})"))
+        }
         EventKind::Delegation => text("to").map_or_else(|| name.clone(), |to| format!("to {to}")),
         EventKind::Prompt | EventKind::Response if step.model.is_some() => format!("{}, {name}", step.kind.label()),
         EventKind::ToolResult => format!("{name}, result"),
@@ -123,11 +118,16 @@ fn trace(session: &Session) -> AnyView {
         tree::tree(&steps).into_iter().filter_map(|(i, depth)| Some(row(i, session.steps.get(i)?, depth, first, last)));
     let shown = i64::try_from(session.steps.len()).unwrap_or_default();
     let aside = if shown < session.event_count {
-        format!("the first {} of {} steps, {}", format::count(shown), format::count(session.event_count), took(session))
+        format!(
+            "the first {} of {} steps, {}",
+            format::count(shown),
+            format::count(session.event_count),
+            took(&session.first_at, &session.last_at)
+        )
     } else {
-        format!("{}, {}", format::counted(shown, "step", "steps"), took(session))
+        format!("{}, {}", format::counted(shown, "step", "steps"), took(&session.first_at, &session.last_at))
     };
-    let head = view! { <div class="tree-head" aria-hidden="true"><span>"Step"</span><span class="axis ends span"><span>"0"</span><span>{took(session)}</span></span><span class="num ms">"Took"</span><span>"Verdict"</span></div> };
+    let head = view! { <div class="tree-head" aria-hidden="true"><span>"Step"</span><span class="axis ends span"><span>"0"</span><span>{took(&session.first_at, &session.last_at)}</span></span><span class="num ms">"Took"</span><span>"Verdict"</span></div> };
     let content = view! { {head}<ol class="tree" aria-label="Steps of the session, with the verdict at each">{rows.collect_view()}</ol> };
     c::section("h-trace", "Trace", aside, c::none(), content.into_any())
 }

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{events::agents, part, session_url, switch, verdict};
+use super::{events::agents, part, session_url, switch, title, took, verdict};
 use crate::{
     components as c, format,
     gql::{AgentSessionList, agent_session_list as data},
@@ -115,12 +115,11 @@ fn bar(params: &Params) -> AnyView {
 
 fn list(sessions: &[Session]) -> AnyView {
     let rows = sessions.iter().map(|session| {
-        let seconds = |time: &str| format::seconds(time).unwrap_or_default();
-        let took = format::span(seconds(&session.last_at) - seconds(&session.first_at));
+        let took = took(&session.first_at, &session.last_at);
         let flagged = match session.sequences.first() {
             Some(first) => {
                 let more = (session.sequences.len() > 1).then(|| format!(" +{}", session.sequences.len() - 1));
-                view! { <span class="cell"><span class="state on">{icon(icons::TRIANGLE_ALERT)}</span><span class="cut" title=c::clean(&first.rule)>{c::text(&first.reason)}</span><span class="muted">{more}</span></span> }.into_any()
+                view! { <span class="cell"><span class="kind">{icon(icons::TRIANGLE_ALERT)}</span><span class="cut" title=c::clean(&first.rule)>{c::text(&title(&first.reason))}</span><span class="muted">{more}</span></span> }.into_any()
             }
             None => view! { <span class="muted">"–"</span> }.into_any(),
         };
