@@ -20,7 +20,7 @@ use chrono::Duration;
 use futures::stream;
 use serde_json::{Value, json};
 use stance_engine::sequence::{self, Step, does};
-use stance_shared::{AssetId, AssetKind, EventId, Lifecycle, Severity, TypedId};
+use stance_shared::{AssetId, AssetKind, EventId, Lifecycle, ReportId, Severity, TypedId};
 use std::{collections::HashMap, convert::Infallible};
 
 /// For how long a pattern counts after it was last seen.
@@ -35,10 +35,18 @@ const STEPS: i64 = 2_000;
 /// # Errors
 /// When the database fails; then the agents stay marked.
 pub async fn report(db: &Db, ctx: &Ctx) -> Result<Outcome> {
+    report_marked(db, ctx).await.map(|_| Outcome::Done)
+}
+
+/// [`report`], of at most [`BATCH`] agents; gives the report, `None` when none is marked.
+///
+/// # Errors
+/// As [`report`].
+pub async fn report_marked(db: &Db, ctx: &Ctx) -> Result<Option<ReportId>> {
     let mut tx = db.begin(ctx, Permission::FindingIngest).await?;
     let agents = repo::marked(&mut tx, BATCH).await?;
     if agents.is_empty() {
-        return Ok(Outcome::Done);
+        return Ok(None);
     }
     let since = ctx.now() - Duration::days(WINDOW_DAYS);
     let patterns = repo::patterns(&mut tx, &agents, since).await?;
@@ -93,10 +101,10 @@ pub async fn report(db: &Db, ctx: &Ctx) -> Result<Outcome> {
     let upload =
         Upload { format: "stance".to_owned(), filename: Some("runtime events".to_owned()), ..Upload::default() };
     let body = stream::iter([Ok::<_, Infallible>(Bytes::from(document.to_string()))]);
-    imports::accept(db, ctx, Limits::default(), upload, body).await?;
+    let id = imports::accept(db, ctx, Limits::default(), upload, body).await?;
     // A crash between the two reports the same again, which changes nothing.
     tx.commit().await?;
-    Ok(Outcome::Done)
+    Ok(Some(id))
 }
 
 fn of_pattern(pattern: &Pattern, agent: &Value, name: &str) -> Value {

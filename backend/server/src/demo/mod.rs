@@ -1,7 +1,9 @@
 //! The demo organization: a month of reports and decisions, imported and scored as any others, at their times.
 //!
 //! The data and their making are described in `demo/README.md`. The clock is set to each step's time; nothing else
-//! differs from what a server does.
+//! differs from what a server does. What the agents did in its last week: [`runs`].
+
+mod runs;
 
 use crate::{
     findings::{self, Action},
@@ -17,7 +19,7 @@ use stance_importers::{AssetRef, RelationRecord};
 use stance_shared::{AssetKind, Criticality, Environment, Exposure, FindingStatus, Lifecycle, RelationKind, UserId};
 use std::collections::BTreeMap;
 
-const TIMELINE: &str = include_str!("../../../demo/timeline.json");
+const TIMELINE: &str = include_str!("../../../../demo/timeline.json");
 
 /// `demo/reports` in the repository, inside the binary.
 #[derive(rust_embed::Embed)]
@@ -124,6 +126,8 @@ pub async fn make(db: &Db, progress: impl Fn(usize, usize)) -> anyhow::Result<Si
         let result = demo.act(step).await.map_err(Error::for_operator);
         result.with_context(|| format!("step {done} of demo/timeline.json, {} days ago", step.days_ago))?;
     }
+    demo.pass_days_until(today).await.map_err(Error::for_operator)?;
+    demo.work(today).await.map_err(Error::for_operator).context("demo/runs.json")?;
     demo.pass_days_until(today).await.map_err(Error::for_operator)?;
     Ok(demo.sign_in)
 }
