@@ -110,7 +110,22 @@ struct Parsed {
 impl Import<'_> {
     /// Everything in the one transaction. The inner error is the report's fault.
     async fn run(&self, mut tx: TenantTx) -> Result<Result<(), ImportError>> {
-        let task = repo::task(&mut tx, self.id).await?;
+        match self.read(&mut tx).await? {
+            Ok((importer, parsed)) => {
+                self.progress(ReportStatus::Merging, importer.format()).await?;
+                self.finish(tx, importer, parsed).await.map(Ok)
+            }
+            Err(broken) => {
+                // Now: dropped, it would hold the turn until its connection is used again, and the next report would find it taken.
+                tx.rollback().await?;
+                Ok(Err(broken))
+            }
+        }
+    }
+
+    /// Finds out the format and stages the report.
+    async fn read(&self, tx: &mut TenantTx) -> Result<Result<(&'static dyn Importer, Parsed), ImportError>> {
+        let task = repo::task(tx, self.id).await?;
         self.progress(ReportStatus::Staging, "").await?;
         // Ends the parser's thread when this future is dropped.
         let cancelled = CancellationToken::new();
@@ -131,28 +146,22 @@ impl Import<'_> {
             Ok(detected) => detected,
             Err(broken) => return Ok(Err(broken)),
         };
-        let mut hints = Hints { asset: asset(&mut tx, task.asset_hint, importer).await?, filename: task.filename };
+        let mut hints = Hints { asset: asset(tx, task.asset_hint, importer).await?, filename: task.filename };
         let report = Arc::new(report);
-        let mut staged = self.stage(&mut tx, importer, &hints, &report).await?;
+        let mut staged = self.stage(tx, importer, &hints, &report).await?;
         if let (Err(ImportError::NeedsAsset(_)), Some(key)) = (&staged, hints.key_from_filename()) {
             let reason = format!(
                 "The report names no asset; “{key}” is from the file's name. Name the asset with the upload to file it elsewhere."
             );
-            let known = repo::asset_by_key(&mut tx, &key).await?;
+            let known = repo::asset_by_key(tx, &key).await?;
             hints.asset = known.or_else(|| Some(AssetRef { kind: importer.asset_kind(), key: key.clone() }));
-            staged = self.stage(&mut tx, importer, &hints, &report).await?;
+            staged = self.stage(tx, importer, &hints, &report).await?;
             if let Ok(Parsed { staged, .. }) = &mut staged {
                 staged.gaps.insert(0, GapRecord { class: "asset-from-filename".to_owned(), subject: key, reason });
                 staged.gap_count += 1;
             }
         }
-        let parsed = match staged {
-            Ok(parsed) => parsed,
-            Err(broken) => return Ok(Err(broken)),
-        };
-        self.progress(ReportStatus::Merging, importer.format()).await?;
-        self.finish(tx, importer, parsed).await?;
-        Ok(Ok(()))
+        Ok(staged.map(|parsed| (importer, parsed)))
     }
 
     /// Parses on a thread of its own while its rows are copied into `stage`.

@@ -455,6 +455,7 @@ async fn assessments(tx: &mut TenantTx, run: &Run<'_>, info: &RunInfo, assessed:
          select $1, asset_id, check_id, $4, $5
          from (select distinct a from unnest($2::uuid[]) a) a(asset_id),
               (select distinct c from unnest($3::text[]) c) c(check_id)
+         order by asset_id, check_id
          on conflict (tenant_id, asset_id, check_id) do update
          set last_at = greatest(assessment.last_at, excluded.last_at), source = excluded.source",
         run.tenant,

@@ -150,6 +150,14 @@ impl TenantTx {
         Ok(self.tx.begin().await?)
     }
 
+    /// Ends it without effect, at once: its locks are free when this returns.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing happened either.
+    pub async fn rollback(self) -> Result<()> {
+        Ok(self.tx.rollback().await?)
+    }
+
     /// # Errors
     /// When the database fails; then nothing happened.
     pub async fn commit(self) -> Result<()> {

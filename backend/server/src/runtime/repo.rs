@@ -118,6 +118,15 @@ pub(super) async fn insert(tx: &mut TenantTx, rows: &[Row<'_>]) -> Result<usize>
              set first_at = least(s.first_at, excluded.first_at), last_at = greatest(s.last_at, excluded.last_at), events = s.events + excluded.events,
                  tool_calls = s.tool_calls + excluded.tool_calls, tokens = s.tokens + excluded.tokens, worst = greatest(s.worst, excluded.worst),
                  score = greatest(s.score, excluded.score), dirty = true
+           ), assessed as (
+             -- What an asset's events make known of it.
+             insert into assessment as a (tenant_id, asset_id, check_id, last_at, source)
+             select $1, agent_id, check_id, max(at), 'stance-runtime'
+             from new cross join (values ('sensor-alive'), ('guardrail-attached')) c(check_id)
+             where agent_id <> '00000000-0000-0000-0000-000000000000'
+               and (check_id = 'sensor-alive' or inspect_us is not null or kind = 'GUARDRAIL')
+             group by 2, 3 order by 2, 3
+             on conflict (tenant_id, asset_id, check_id) do update set last_at = greatest(a.last_at, excluded.last_at), source = excluded.source
            )
            select count(*) as "new!" from new"#,
         tenant,

@@ -132,6 +132,9 @@ async fn what_the_guard_judges_is_answered_at_once_and_written_in_the_end(pool: 
     assert_eq!(overview.agents[0].agent, agent);
     assert!(overview.detectors.iter().any(|found| found.rule == "model" && found.blocked == 1));
     assert_eq!(overview.series.iter().map(|(_, totals)| totals.events).sum::<i64>(), 3);
+    let checks: Vec<String> =
+        sqlx::query_scalar("select check_id from assessment order by 1").fetch_all(&bench.pool).await.unwrap();
+    assert_eq!(checks, ["guardrail-attached", "sensor-alive"], "known of the agent from now on");
     let refused = bench.guard.inspect(&bench.ctx, asked("bot", Channel::UserInput, "x")).await;
     assert_eq!(refused.unwrap_err().kind, Kind::RateLimited, "nothing passes that can not be recorded");
 }
