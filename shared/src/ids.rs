@@ -74,6 +74,12 @@ typed_ids! {
     SensorId => "sensor",
     /// A scan: the scope (tool, asset, scan identity) within which absence means "resolved".
     ScanId => "scan",
+    /// Where notices go.
+    ChannelId => "notification_channel",
+    /// Who hears of what.
+    RuleId => "notification_rule",
+    /// A message to one channel or person.
+    DeliveryId => "notification_delivery",
     /// A job that failed for good.
     DeadLetterId => "dead_letter",
 }

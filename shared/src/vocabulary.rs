@@ -253,6 +253,48 @@ vocabulary! {
         DependsOn = "DEPENDS_ON", "depends on";
     }
 
+    /// What people can be told of.
+    NotificationTopic {
+        IncidentOpened = "INCIDENT_OPENED", "An incident opens";
+        IncidentChanged = "INCIDENT_CHANGED", "An incident changes";
+        /// A deadline of an incident passed.
+        SlaBreached = "SLA_BREACHED", "A deadline is missed";
+        ContainmentProven = "CONTAINMENT_PROVEN", "A containment is proven";
+        ContainmentFailed = "CONTAINMENT_FAILED", "A containment fails";
+        /// A run of a playbook waits for somebody to allow its next step.
+        PlaybookApproval = "PLAYBOOK_APPROVAL", "A playbook needs approval";
+        /// A run of a playbook waits for somebody to do something.
+        PlaybookTask = "PLAYBOOK_TASK", "A playbook has a task for somebody";
+        PlaybookFailed = "PLAYBOOK_FAILED", "A playbook fails";
+        /// A step of a playbook whose work is to tell something.
+        PlaybookMessage = "PLAYBOOK_MESSAGE", "A playbook sends a message";
+        FindingCritical = "FINDING_CRITICAL", "A critical finding is new";
+        SensorSilent = "SENSOR_SILENT", "A sensor falls silent";
+    }
+
+    /// By which way messages go.
+    NotificationChannelKind {
+        /// A mail server, by SMTP.
+        Email = "EMAIL", "E-mail";
+        /// A webhook that takes Slack's format.
+        Slack = "SLACK", "Slack-compatible webhook";
+        /// A webhook that takes signed JSON.
+        Webhook = "WEBHOOK", "Webhook";
+    }
+
+    /// Where a message stands.
+    NotificationStatus {
+        /// Waits for the end of quiet hours, or collects for a digest.
+        Held = "HELD", "Held back";
+        /// Is being sent, or will be tried again.
+        Waiting = "WAITING", "Being sent";
+        Delivered = "DELIVERED", "Delivered";
+        /// Given up after the last attempt.
+        Dead = "DEAD", "Failed";
+        /// Not sent, for nobody may receive it any more.
+        Dropped = "DROPPED", "Dropped";
+    }
+
     /// What a person decided on a finding.
     DecisionKind {
         /// Work on it; the finding is IN_PROGRESS.

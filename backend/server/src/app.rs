@@ -7,7 +7,8 @@ use crate::{
     jobs,
     kernel::{
         Clock, Db, Error,
-        config::{DatabaseArgs, ServeArgs},
+        config::{ServeArgs, WorkerArgs},
+        outbound::Outbound,
         tasks::Tasks,
     },
     live::Hub,
@@ -40,6 +41,7 @@ pub struct AppState {
     pub metrics: Metrics,
     pub watchers: Watchers,
     pub guard: Guard,
+    pub outbound: Outbound,
     pub tokens: web::auth::Tokens,
     pub schema: graphql::Schema,
 }
@@ -58,9 +60,18 @@ impl AppState {
         let recorder = Recorder::start(&db, &Clock::System, &tasks);
         let guard = Guard::new(db.clone(), Clock::System, live.clone(), recorder).unwrap();
         let origin = "http://stance.test".to_owned();
+        let outbound = Outbound::for_tests(&Clock::System, true);
         Self {
-            schema: graphql::schema(db.clone(), live.clone(), guard.clone(), origin, Limits::default()),
+            schema: graphql::schema(
+                db.clone(),
+                live.clone(),
+                guard.clone(),
+                outbound.clone(),
+                origin,
+                Limits::default(),
+            ),
             guard,
+            outbound,
             tokens: web::auth::Tokens::default(),
             limits: Limits::default(),
             live,
@@ -100,12 +111,21 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         database = args.database.open(SERVER_CONNECTIONS) => database?,
         () = signals.any() => return Ok(()),
     };
-    let result = serve_on(listener, args, database.db.clone(), signals).await;
+    let result = match args.database.outbound(&args.outbound) {
+        Ok(outbound) => serve_on(listener, args, database.db.clone(), outbound, signals).await,
+        Err(error) => Err(error),
+    };
     database.close().await;
     result
 }
 
-async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: Signals) -> anyhow::Result<()> {
+async fn serve_on(
+    listener: TcpListener,
+    args: ServeArgs,
+    db: Db,
+    outbound: Outbound,
+    mut signals: Signals,
+) -> anyhow::Result<()> {
     migrate(&db).await?;
     let tasks = Tasks::default();
     let live = Hub::start(&db, &tasks);
@@ -113,8 +133,9 @@ async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: S
     let recorder = Recorder::start(&db, &Clock::System, &tasks);
     let guard = Guard::new(db.clone(), Clock::System, live.clone(), recorder.clone()).map_err(Error::for_operator)?;
     let state = AppState {
-        schema: graphql::schema(db.clone(), live.clone(), guard.clone(), args.origin(), limits),
+        schema: graphql::schema(db.clone(), live.clone(), guard.clone(), outbound.clone(), args.origin(), limits),
         guard,
+        outbound,
         tokens: web::auth::Tokens::default(),
         limits,
         live,
@@ -128,7 +149,8 @@ async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: S
     tasks.spawn(until(&tasks, state.metrics.clone().keep_small()));
     tasks.spawn(until(&tasks, identity::sessions::keep_small(state.db.clone(), state.clock.clone())));
     if !state.settings.no_worker {
-        jobs::start(&state.db, &state.clock, &tasks);
+        let dispatch = jobs::Dispatch { outbound: state.outbound.clone(), origin: state.settings.origin() };
+        jobs::start(&state.db, &state.clock, dispatch, &tasks);
     }
     let address = listener.local_addr()?;
     let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
@@ -161,12 +183,14 @@ async fn serve_on(listener: TcpListener, args: ServeArgs, db: Db, mut signals: S
 ///
 /// # Errors
 /// When it can not start.
-pub async fn work(args: &DatabaseArgs) -> anyhow::Result<()> {
+pub async fn work(args: &WorkerArgs) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let database = args.open(WORKER_CONNECTIONS).await?;
+    let database = args.database.open(WORKER_CONNECTIONS).await?;
     migrate(&database.db).await?;
     let tasks = Tasks::default();
-    jobs::start(&database.db, &Clock::System, &tasks);
+    let outbound = args.database.outbound(&args.outbound)?;
+    let dispatch = jobs::Dispatch { outbound, origin: args.public_url.clone().unwrap_or_default() };
+    jobs::start(&database.db, &Clock::System, dispatch, &tasks);
     tracing::info!("Stance works on jobs");
     signals.any().await;
     tracing::info!("shutting down");

@@ -12,6 +12,7 @@ pub mod inventory;
 pub mod jobs;
 pub mod kernel;
 pub mod live;
+pub mod notify;
 pub mod runtime;
 pub mod scoring;
 pub mod web;

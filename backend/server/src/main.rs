@@ -8,7 +8,7 @@ use stance::{
     identity::entry::{self, NewOrganization},
     kernel::{
         Clock, Error, authz,
-        config::{DatabaseArgs, ServeArgs},
+        config::{DatabaseArgs, ServeArgs, WorkerArgs},
         telemetry::{self, LogFormat},
     },
 };
@@ -33,7 +33,7 @@ enum Command {
     /// Run the server: dashboard, API and, unless told otherwise, jobs.
     Serve(ServeArgs),
     /// Run jobs only, beside servers on the same database.
-    Worker(DatabaseArgs),
+    Worker(WorkerArgs),
     /// Lay down the database or bring it up to date, and end. Servers and workers do so themselves when they start.
     Migrate(DatabaseArgs),
     /// Upload reports to a server and wait until they are merged.

@@ -696,7 +696,11 @@ async fn an_upload_becomes_risk_by_itself(pool: PgPool) {
     let bench = Bench::new(pool).await;
     let tasks = crate::kernel::tasks::Tasks::default();
     let hub = crate::live::Hub::start(&bench.db, &tasks);
-    crate::jobs::start(&bench.db, &Clock::System, &tasks);
+    let dispatch = crate::jobs::Dispatch {
+        outbound: crate::kernel::outbound::Outbound::for_tests(&Clock::System, false),
+        origin: String::new(),
+    };
+    crate::jobs::start(&bench.db, &Clock::System, dispatch, &tasks);
     let events = hub.subscribe(bench.ctx.tenant);
     let id = bench.start("APPLICATION:shop", sarif("lint", "", &[hit("a", 1, "x")])).await;
     let report = wait(&bench.db, &bench.ctx, id, events, std::time::Duration::from_secs(30)).await.unwrap();

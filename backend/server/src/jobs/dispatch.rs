@@ -3,14 +3,18 @@
 use super::{Job, Outcome, runner::Handle};
 use crate::{
     findings, imports,
-    kernel::{Ctx, Db, Result, TenantTx},
+    kernel::{Ctx, Db, Result, TenantTx, outbound::Outbound},
     runtime, scoring,
 };
 use async_trait::async_trait;
 
-/// The product's handlers.
-#[derive(Clone, Debug, Default)]
-pub struct Dispatch;
+/// The product's handlers, and what they need beside the database.
+#[derive(Clone)]
+pub struct Dispatch {
+    pub outbound: Outbound,
+    /// Where browsers reach the server, for links in messages; empty when a worker was not told.
+    pub origin: String,
+}
 
 #[async_trait]
 impl Handle for Dispatch {

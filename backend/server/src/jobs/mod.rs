@@ -37,11 +37,11 @@ use uuid::Uuid;
 pub const DEAD_AFTER: Duration = Duration::from_secs(10);
 
 /// Starts this process's workers and its sweep; they end when `tasks` is told to stop.
-pub fn start(db: &Db, clock: &Clock, tasks: &Tasks) {
+pub fn start(db: &Db, clock: &Clock, dispatch: Dispatch, tasks: &Tasks) {
     let runner = runner::Runner {
         db: db.clone(),
         clock: clock.clone(),
-        handler: Arc::new(Dispatch),
+        handler: Arc::new(dispatch),
         stopping: tasks.stopping(),
     };
     // Imports are bound by the processor and the database; more at once would only take each other's turn.

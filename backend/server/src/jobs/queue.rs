@@ -15,6 +15,14 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn enqueue(tx: &mut TenantTx, job: Job) -> Result<()> {
+        Self::enqueue_after(tx, job, Duration::ZERO).await
+    }
+
+    /// [`Self::enqueue`] of a job that may run after `delay`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn enqueue_after(tx: &mut TenantTx, job: Job, delay: Duration) -> Result<()> {
         let ctx = tx.ctx();
         let envelope = Envelope {
             tenant: ctx.tenant,
@@ -23,7 +31,7 @@ impl Queue {
             attempt: 0,
             job,
         };
-        push(tx.conn(), &envelope, Duration::ZERO).await
+        push(tx.conn(), &envelope, delay).await
     }
 }
 

@@ -347,8 +347,10 @@ async fn the_sweep_finds_figures_to_compute_and_risks_whose_acceptance_is_over(p
     sweep::once(&db, &clock).await.unwrap();
     assert_eq!(waiting().await.len(), 3, "they have their jobs now");
 
+    let dispatch =
+        Dispatch { outbound: crate::kernel::outbound::Outbound::for_tests(&clock, false), origin: String::new() };
     for job in [Job::ExpireDecisions, Job::RecomputeRisk, Job::DailySnapshot] {
-        assert_eq!(dispatch::Dispatch.run(&db, &ctx, &job).await.unwrap(), Outcome::Done);
+        assert_eq!(dispatch.run(&db, &ctx, &job).await.unwrap(), Outcome::Done);
     }
     let finding = findings::service::by_ids(&db, &ctx, &ids).await.unwrap().remove(&ids[0]).unwrap();
     assert_eq!(finding.status, FindingStatus::Open);

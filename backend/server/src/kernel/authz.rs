@@ -122,6 +122,8 @@ permissions! {
     PlaybookApprove    = "playbook:approve":     Owner Admin Responder;
     AgentQuarantine    = "agent:quarantine":     Owner Admin Responder;
     AgentRelease       = "agent:release":        Owner Admin Responder;
+    NotificationRead   = "notification:read":    Owner Admin Analyst Responder Auditor;
+    NotificationWrite  = "notification:write":   Owner Admin;
 }
 
 impl Role {

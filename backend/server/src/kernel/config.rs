@@ -1,6 +1,6 @@
 //! What the command line and the environment say, once for all commands.
 
-use super::{db::Db, embedded_postgres::EmbeddedPostgres};
+use super::{Clock, crypto::Vault, db::Db, embedded_postgres::EmbeddedPostgres, outbound::Outbound};
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
 use std::{net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
@@ -29,6 +29,8 @@ pub struct ServeArgs {
     /// are Secure and browsers are told to stay with TLS.
     #[arg(long, value_name = "URL", env = "STANCE_PUBLIC_URL", value_parser = public_url)]
     pub public_url: Option<String>,
+    #[command(flatten)]
+    pub outbound: OutboundArgs,
     /// Leave jobs to other processes (`stance worker`).
     #[arg(long, env = "STANCE_NO_WORKER")]
     pub no_worker: bool,
@@ -38,6 +40,30 @@ pub struct ServeArgs {
     /// Who may read /metrics from other machines: the bearer token that they send. Without it only this machine may.
     #[arg(long, value_name = "TOKEN", env = "STANCE_METRICS_TOKEN", hide_env_values = true)]
     pub metrics_token: Option<String>,
+}
+
+/// `stance worker`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct WorkerArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// How browsers reach the server, for links in notifications.
+    #[arg(long, value_name = "URL", env = "STANCE_PUBLIC_URL", value_parser = public_url)]
+    pub public_url: Option<String>,
+    #[command(flatten)]
+    pub outbound: OutboundArgs,
+}
+
+/// How Stance reaches what people name: webhooks and mail servers. The same for all processes of an installation.
+#[derive(clap::Args, Clone, Debug)]
+pub struct OutboundArgs {
+    /// The key that seals secrets in the database: a file of 64 hexadecimal digits, made with `openssl rand -hex 32`. Without a
+    /// database URL Stance makes one in the data directory.
+    #[arg(long, value_name = "FILE", env = "STANCE_SECRET_KEY_FILE")]
+    pub secret_key_file: Option<PathBuf>,
+    /// Let webhooks and mail servers be on this machine and in private networks. Link-local and metadata addresses stay refused.
+    #[arg(long, env = "STANCE_ALLOW_PRIVATE_WEBHOOKS")]
+    pub allow_private_webhooks: bool,
 }
 
 impl ServeArgs {
@@ -100,6 +126,19 @@ impl DatabaseArgs {
             return Ok(Database { db: connect(options, 2).await?, embedded: None });
         }
         self.open(2).await
+    }
+
+    /// The door to addresses outside. Where Stance keeps its own PostgreSQL, its key lies beside it; open the database first.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the key.
+    pub fn outbound(&self, args: &OutboundArgs) -> anyhow::Result<Outbound> {
+        let vault = match &args.secret_key_file {
+            Some(file) => Vault::from_file(file)?,
+            None if self.database_url.is_none() => Vault::in_directory(&self.directory()?)?,
+            None => Vault::closed(),
+        };
+        Outbound::new(vault, Clock::System, args.allow_private_webhooks)
     }
 
     fn url(&self) -> anyhow::Result<Option<PgConnectOptions>> {

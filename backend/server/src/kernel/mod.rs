@@ -10,6 +10,7 @@ pub mod ctx;
 pub mod db;
 pub mod embedded_postgres;
 pub mod error;
+pub mod outbound;
 pub mod page;
 mod problem;
 pub mod tasks;

@@ -32,7 +32,7 @@ mod tests;
 
 use crate::{
     imports::Limits,
-    kernel::{Ctx, Db},
+    kernel::{Ctx, Db, outbound::Outbound},
     live::Hub,
     runtime::Guard,
 };
@@ -93,8 +93,8 @@ pub fn sdl() -> String {
 /// The schema, ready to be asked with [`execute`]. Links that it gives out begin with `public_url`; `limits` are those of
 /// uploads, by whichever door they come.
 #[must_use]
-pub fn schema(db: Db, live: Hub, guard: Guard, public_url: String, limits: Limits) -> Schema {
-    builder().data(db).data(live).data(guard).data(identity::PublicUrl(public_url)).data(limits).finish()
+pub fn schema(db: Db, live: Hub, guard: Guard, outbound: Outbound, public_url: String, limits: Limits) -> Schema {
+    builder().data(db).data(live).data(guard).data(outbound).data(identity::PublicUrl(public_url)).data(limits).finish()
 }
 
 /// Answers one request in the name of `asker`. The dashboard's pages call this in process; HTTP comes by [`http`].
