@@ -2,6 +2,7 @@
 
 pub mod fingerprint;
 pub mod guardrail;
+pub mod playbook;
 pub mod policy;
 pub mod rate;
 pub mod risk;
