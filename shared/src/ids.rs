@@ -80,6 +80,10 @@ typed_ids! {
     RuleId => "notification_rule",
     /// A message to one channel or person.
     DeliveryId => "notification_delivery",
+    /// A playbook.
+    PlaybookId => "playbook",
+    /// A run of a playbook.
+    PlaybookRunId => "playbook_run",
     /// A job that failed for good.
     DeadLetterId => "dead_letter",
 }

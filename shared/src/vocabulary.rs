@@ -169,6 +169,34 @@ vocabulary! {
         Info = "INFO", "Info";
     }
 
+    /// How a playbook's run stands.
+    PlaybookRunStatus {
+        Running = "RUNNING", "Running";
+        Paused = "PAUSED", "Paused";
+        Done = "DONE", "Done";
+        Failed = "FAILED", "Failed";
+        Cancelled = "CANCELLED", "Cancelled";
+        /// Its trigger would have started it, but too many runs were started in the last hour.
+        Refused = "REFUSED", "Refused";
+    }
+
+    /// How a step of a playbook's run stands.
+    PlaybookStepState {
+        /// Not begun.
+        Pending = "PENDING", "Pending";
+        /// Under way, or waiting for a person, the time or an answer.
+        Started = "STARTED", "Under way";
+        Done = "DONE", "Done";
+        Failed = "FAILED", "Failed";
+        TimedOut = "TIMED_OUT", "Timed out";
+        /// A person said no.
+        Declined = "DECLINED", "Declined";
+        /// Its run ended before it did.
+        Cancelled = "CANCELLED", "Cancelled";
+        /// Done, and taken back.
+        Undone = "UNDONE", "Undone";
+    }
+
     /// What an asset is.
     AssetKind {
         Application = "APPLICATION", "Application";

@@ -50,12 +50,16 @@ impl Kind {
 }
 
 /// Every fact: name, kind, what it says.
-pub const FACTS: [(&str, Kind, &str); 16] = [
+pub const FACTS: [(&str, Kind, &str); 14] = [
     ("severity", Kind::Severity, "the incident's severity"),
     ("status", Kind::Status, "where the incident stands"),
     ("rule", Kind::Text, "the correlation rule that opened it; empty when a person did"),
-    ("categories", Kind::List, "taxonomy categories of its findings and events, as owasp-llm@2025:LLM01"),
-    ("rules", Kind::List, "detection rules that fired in it, as injection.override"),
+    (
+        "categories",
+        Kind::List,
+        "taxonomy categories of its findings and of the rule that opened it, as owasp-llm@2025:LLM01",
+    ),
+    ("rules", Kind::List, "rules of its findings"),
     ("tools", Kind::List, "names of the tools in it"),
     ("agents", Kind::Number, "how many agents are concerned"),
     ("models", Kind::Number, "how many models are concerned"),
@@ -64,9 +68,7 @@ pub const FACTS: [(&str, Kind, &str); 16] = [
     ("events", Kind::Number, "how many runtime events it groups"),
     ("sessions", Kind::Number, "how many agent sessions are concerned"),
     ("serious", Kind::Flag, "it is marked as a serious incident"),
-    ("assigned", Kind::Flag, "somebody has it"),
     ("contained", Kind::Flag, "a containment of one of its agents is in force"),
-    ("breached", Kind::Flag, "one of its clocks has run out"),
 ];
 
 /// A checked condition, with the text that it was made of.

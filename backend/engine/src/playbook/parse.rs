@@ -16,7 +16,18 @@ const MAX_PROBLEMS: usize = 50;
 pub(super) const DOCUMENT: [&str; 7] = ["id", "title", "summary", "version", "sources", "trigger", "steps"];
 pub(super) const TRIGGER: [&str; 2] = ["on", "when"];
 pub(super) const STEP: [&str; 13] = [
-    "id", "title", "task", "approval", "action", "with", "branch", "parallel", "wait", "timeout", "retry", "on-failure",
+    "id",
+    "title",
+    "task",
+    "approval",
+    "action",
+    "with",
+    "branch",
+    "parallel",
+    "wait",
+    "timeout",
+    "retry",
+    "on-failure",
     "next",
 ];
 pub(super) const TASK: [&str; 4] = ["role", "instructions", "choices", "red-team"];
@@ -206,7 +217,13 @@ impl Reader {
         let node = self.need(fields, name, &format!("a list of 1 to {max} texts"))?;
         let path = fields.path(name);
         let items = self.list(node, &path, 1, max, "texts");
-        Some(items.iter().enumerate().filter_map(|(i, n)| self.text(n, &format!("{path}[{i}]"), length, false)).collect())
+        Some(
+            items
+                .iter()
+                .enumerate()
+                .filter_map(|(i, n)| self.text(n, &format!("{path}[{i}]"), length, false))
+                .collect(),
+        )
     }
 
     fn document(&mut self, root: &At<Node>) -> Option<Playbook> {
@@ -235,9 +252,16 @@ impl Reader {
             _ => "",
         };
         let letters = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if !letters || !(1..=60).contains(&text.len()) || !text.starts_with(|c: char| c.is_ascii_lowercase()) || text == "end"
+        if !letters
+            || !(1..=60).contains(&text.len())
+            || !text.starts_with(|c: char| c.is_ascii_lowercase())
+            || text == "end"
         {
-            self.say(node, path, "must be 1 to 60 letters a-z, digits and hyphens, begin with a letter, and not be `end`");
+            self.say(
+                node,
+                path,
+                "must be 1 to 60 letters a-z, digits and hyphens, begin with a letter, and not be `end`",
+            );
             return None;
         }
         Some(text.to_owned())

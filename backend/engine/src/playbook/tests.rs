@@ -62,11 +62,7 @@ steps:
             (1, 5, "id: must be 1 to 60 letters a-z, digits and hyphens, begin with a letter, and not be `end`".into()),
             (4, 10, "version: must be a whole number of 1 to 1000000".into()),
             (7, 21, "trigger.when: `severity` is compared with one of CRITICAL, HIGH, MEDIUM, LOW, INFO".into()),
-            (
-                12,
-                20,
-                "steps[0].with.grade: must be one of block-all, tools-only, egress-only, human-approval".into()
-            ),
+            (12, 20, "steps[0].with.grade: must be one of block-all, tools-only, egress-only, human-approval".into()),
             (13, 21, "steps[0].retry.times: must be a whole number of 1 to 10".into()),
             (14, 9, "steps[1].id: `a` is another step's id already".into()),
             (16, 11, "steps[1].next: must be the id of a later step, or end; here: c, end".into()),
@@ -129,7 +125,7 @@ fn conditions_are_typed() {
         ("categories contains \"owasp-llm@2025:LLM01\"", true),
         ("categories contains \"LLM01\"", false),
         ("severity == LOW or (serious and findings == 0)", true),
-        ("not (serious or assigned)", false),
+        ("not (serious or contained)", false),
         ("answer.judge == \"yes\"", true),
         ("answer.judge in [\"no\"]", false),
         ("rule == \"\"", true),
@@ -148,7 +144,7 @@ fn conditions_are_typed() {
         ("severity >= HIGH severity", 17, "expected `and`"),
         ("(serious", 8, "expected `)`"),
         ("rule == \"open", 8, "closing quotation mark"),
-        ("serious & assigned", 8, "has no meaning"),
+        ("serious & contained", 8, "has no meaning"),
     ] {
         let (place, message) = Condition::read(text, &answers).unwrap_err();
         assert!(place == at && message.contains(says), "{text}: {place} {message}");
@@ -186,7 +182,8 @@ fn the_published_schema_names_the_fields_that_are_read() {
 #[test]
 fn the_documentation_names_every_field_fact_and_action() {
     let text = include_str!("../../../../docs/playbooks.md");
-    let with: Vec<&str> = WITH.iter().flat_map(|(action, fields)| std::iter::once(*action).chain(fields.iter().copied())).collect();
+    let with: Vec<&str> =
+        WITH.iter().flat_map(|(action, fields)| std::iter::once(*action).chain(fields.iter().copied())).collect();
     let facts = FACTS.map(|(name, ..)| name);
     for name in DOCUMENT.iter().chain(&TRIGGER).chain(&STEP).chain(&TASK).chain(&RETRY).chain(&with).chain(&facts) {
         assert!(text.contains(&format!("`{name}`")), "docs/playbooks.md does not name `{name}`");
@@ -276,14 +273,19 @@ fn apply(playbook: &Playbook, states: &mut States, todo: &Do, now: i64, log: &mu
         Do::Finish { step } => {
             if let Kind::Parallel(parts) = &playbook.step(step).unwrap().kind {
                 for part in parts {
-                    assert!(!matches!(states.get(&part.id), None | Some(State::Started { .. })), "{step} joins too early");
+                    assert!(
+                        !matches!(states.get(&part.id), None | Some(State::Started { .. })),
+                        "{step} joins too early"
+                    );
                 }
             }
             states.insert(step.clone(), State::Done { chosen: None });
         }
         Do::Expire { step } | Do::Fail { step } => {
             let why = if matches!(todo, Do::Expire { .. }) { Why::TimedOut } else { Why::Final };
-            let Some(State::Started { since, attempt }) = states.get(step).cloned() else { panic!("{step} is not open") };
+            let Some(State::Started { since, attempt }) = states.get(step).cloned() else {
+                panic!("{step} is not open")
+            };
             states.insert(step.clone(), State::Failed { since, at: now, attempt, why });
         }
     }

@@ -44,6 +44,12 @@ pub(super) struct Checked {
     pub matches: Regex,
 }
 
+/// Whether a name fits a pattern in which `*` stands for any characters; upper and lower case are one.
+#[must_use]
+pub fn name_fits(pattern: &str, name: &str) -> bool {
+    Pattern::new(pattern).matches(name)
+}
+
 /// A name in which `*` stands for any characters; upper and lower case are one.
 #[derive(Debug)]
 pub(super) struct Pattern(Vec<String>);

@@ -9,15 +9,15 @@ mod decide;
 #[cfg(test)]
 mod tests;
 
-pub use compile::{Compiled, Problem};
+pub use compile::{Compiled, Problem, name_fits};
 pub use decide::{Call, Decision, Spent, ToolCall};
 
 use serde::{Deserialize, Serialize};
 use stance_shared::{Channel, Verdict};
 use std::collections::BTreeMap;
 
-/// A starting point; what the document does not say comes from it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A starting point; what the document does not say comes from it. In order, the strictest last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// Watches: nothing is blocked or redacted, whatever the rest of the document says; at most flagged.
