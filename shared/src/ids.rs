@@ -72,6 +72,10 @@ typed_ids! {
     PolicyId => "policy",
     /// Something that tells Stance of events.
     SensorId => "sensor",
+    /// A containment of an agent.
+    ContainmentId => "containment",
+    /// Something that can keep an agent from acting.
+    EnforcementPointId => "enforcement_point",
     /// A scan: the scope (tool, asset, scan identity) within which absence means "resolved".
     ScanId => "scan",
     /// Where notices go.

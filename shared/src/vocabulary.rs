@@ -343,6 +343,62 @@ vocabulary! {
         D = "D", "D";
         F = "F", "F";
     }
+
+    /// What a contained agent may not do, the strictest first.
+    ContainmentGrade {
+        /// Nothing: neither texts nor tool calls pass, and its tokens are refused.
+        BlockAll = "BLOCK_ALL", "Block all";
+        /// Call tools.
+        ToolsOnly = "TOOLS_ONLY", "Tools only";
+        /// Send anything to an address outside.
+        EgressOnly = "EGRESS_ONLY", "Egress only";
+        /// Call a tool that no person approved.
+        HumanApproval = "HUMAN_APPROVAL", "Human approval";
+    }
+
+    /// How far a containment has come. The first five are in force.
+    ContainmentStatus {
+        Requested = "REQUESTED", "Requested";
+        /// Every enforcement point was told.
+        Dispatched = "DISPATCHED", "Dispatched";
+        /// Every point named the policy that has it.
+        Acknowledged = "ACKNOWLEDGED", "Acknowledged";
+        /// Every point denied a canary call.
+        Proven = "PROVEN", "Proven";
+        /// In force, and at least one point has not proven it.
+        Failed = "FAILED", "Failed";
+        /// Released or expired, and not every point has proven that the agent may act again.
+        Releasing = "RELEASING", "Releasing";
+        Released = "RELEASED", "Released";
+        Expired = "EXPIRED", "Expired";
+    }
+
+    /// How far an enforcement point has come with a containment, or with its end.
+    EnforcementStatus {
+        Requested = "REQUESTED", "Requested";
+        Dispatched = "DISPATCHED", "Dispatched";
+        Acknowledged = "ACKNOWLEDGED", "Acknowledged";
+        Proven = "PROVEN", "Proven";
+        Failed = "FAILED", "Failed";
+        /// The point ended before it had proven it, and counts no more.
+        Gone = "GONE", "Gone";
+    }
+
+    /// What an enforcement has to bring about.
+    EnforcementPhase {
+        Contain = "CONTAIN", "Contain";
+        Release = "RELEASE", "Release";
+    }
+
+    /// How an enforcement point learns what to enforce.
+    EnforcementPointKind {
+        /// A running Stance server: the inspect API.
+        InspectApi = "INSPECT_API", "Inspect API";
+        /// Takes signed orders over HTTP: a gateway.
+        Http = "HTTP", "HTTP";
+        /// Asks for them: a sensor.
+        Sensor = "SENSOR", "Sensor";
+    }
 }
 
 impl Channel {

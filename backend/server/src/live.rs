@@ -39,11 +39,21 @@ pub enum Topic {
     Policy,
     /// A sensor.
     Sensor,
+    /// A containment, or how far an enforcement point has come with it.
+    Containment,
 }
 
 impl Topic {
-    pub const ALL: [Self; 7] =
-        [Self::Report, Self::Finding, Self::Risk, Self::Asset, Self::Event, Self::Policy, Self::Sensor];
+    pub const ALL: [Self; 8] = [
+        Self::Report,
+        Self::Finding,
+        Self::Risk,
+        Self::Asset,
+        Self::Event,
+        Self::Policy,
+        Self::Sensor,
+        Self::Containment,
+    ];
 
     /// The topic's name on the wire.
     #[must_use]
@@ -56,6 +66,7 @@ impl Topic {
             Self::Event => "event",
             Self::Policy => "policy",
             Self::Sensor => "sensor",
+            Self::Containment => "containment",
         }
     }
 
@@ -70,6 +81,7 @@ impl Topic {
             Self::Event => Permission::EventRead,
             Self::Policy => Permission::PolicyRead,
             Self::Sensor => Permission::SensorRead,
+            Self::Containment => Permission::IncidentRead,
         }
     }
 }

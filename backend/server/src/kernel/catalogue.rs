@@ -11,6 +11,7 @@ const NOT_OF_A_TENANT: &[(&str, &str)] = &[
     ),
     ("session", "a session may switch organization; only stance_system may touch it"),
     ("sign_in_throttle", "counts before anybody is known; only stance_system may touch it"),
+    ("server_process", "servers enforce for all organizations; an organization only sees which are alive"),
     ("_sqlx_migrations", "which migrations ran; no role of ours may touch it"),
 ];
 

@@ -13,6 +13,7 @@
 //!
 //! Nobody reads events to count them: the statement that writes them also counts them.
 
+pub mod containment;
 pub mod domain;
 pub mod events;
 pub mod guard;
