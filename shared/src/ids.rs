@@ -88,6 +88,8 @@ typed_ids! {
     PlaybookId => "playbook",
     /// A run of a playbook.
     PlaybookRunId => "playbook_run",
+    /// An incident.
+    IncidentId => "incident",
     /// A job that failed for good.
     DeadLetterId => "dead_letter",
 }

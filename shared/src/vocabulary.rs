@@ -197,6 +197,60 @@ vocabulary! {
         Undone = "UNDONE", "Undone";
     }
 
+    /// Where an incident stands, in the order of its path.
+    IncidentStatus {
+        Open = "OPEN", "Open";
+        /// Somebody looked at it: it is real, and how bad it is stands.
+        Triaged = "TRIAGED", "Triaged";
+        /// It does no more harm.
+        Contained = "CONTAINED", "Contained";
+        /// Its cause is gone.
+        Eradicated = "ERADICATED", "Eradicated";
+        /// What it hit works again as it should.
+        Recovered = "RECOVERED", "Recovered";
+        Closed = "CLOSED", "Closed";
+    }
+
+    /// What an incident's clocks run for.
+    ClockKind {
+        Triage = "TRIAGE", "Triage";
+        Contain = "CONTAIN", "Contain";
+        Resolve = "RESOLVE", "Resolve";
+        /// The report of a serious incident (EU AI Act, Article 73).
+        Article73 = "ARTICLE_73", "Article 73 report";
+    }
+
+    /// How a clock stands.
+    ClockState {
+        Running = "RUNNING", "Running";
+        Paused = "PAUSED", "Paused";
+        Met = "MET", "Met";
+        Breached = "BREACHED", "Breached";
+    }
+
+    /// What makes an incident serious, and so how soon it must be reported (EU AI Act, Article 73).
+    SeriousKind {
+        /// Any other serious incident: 15 days (paragraph 2).
+        General = "GENERAL", "Serious incident";
+        /// A person died, or may have: 10 days (paragraph 4).
+        Death = "DEATH", "Death of a person";
+        /// Widespread infringement, or critical infrastructure disrupted: 2 days (paragraph 3).
+        Widespread = "WIDESPREAD", "Widespread, or critical infrastructure";
+    }
+
+    /// What a line of an incident's timeline tells.
+    EntryKind {
+        /// Known before anything ran: a scanner's finding.
+        BuildTime = "BUILD_TIME", "Build time";
+        /// Seen while agents ran.
+        Runtime = "RUNTIME", "Runtime";
+        Status = "STATUS", "Status";
+        Decision = "DECISION", "Decision";
+        Action = "ACTION", "Action";
+        Clock = "CLOCK", "Clock";
+        Comment = "COMMENT", "Comment";
+    }
+
     /// What an asset is.
     AssetKind {
         Application = "APPLICATION", "Application";

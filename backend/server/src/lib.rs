@@ -8,6 +8,7 @@ pub mod demo;
 pub mod findings;
 pub mod identity;
 pub mod imports;
+pub mod incidents;
 pub mod inventory;
 pub mod jobs;
 pub mod kernel;

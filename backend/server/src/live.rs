@@ -41,10 +41,12 @@ pub enum Topic {
     Sensor,
     /// A containment, or how far an enforcement point has come with it.
     Containment,
+    /// An incident: its content, its timeline or its clocks.
+    Incident,
 }
 
 impl Topic {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Report,
         Self::Finding,
         Self::Risk,
@@ -53,6 +55,7 @@ impl Topic {
         Self::Policy,
         Self::Sensor,
         Self::Containment,
+        Self::Incident,
     ];
 
     /// The topic's name on the wire.
@@ -67,6 +70,7 @@ impl Topic {
             Self::Policy => "policy",
             Self::Sensor => "sensor",
             Self::Containment => "containment",
+            Self::Incident => "incident",
         }
     }
 
@@ -82,6 +86,7 @@ impl Topic {
             Self::Policy => Permission::PolicyRead,
             Self::Sensor => Permission::SensorRead,
             Self::Containment => Permission::IncidentRead,
+            Self::Incident => Permission::IncidentRead,
         }
     }
 }

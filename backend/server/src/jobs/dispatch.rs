@@ -2,7 +2,7 @@
 
 use super::{Job, Outcome, runner::Handle};
 use crate::{
-    findings, imports,
+    findings, imports, incidents,
     kernel::{Ctx, Db, Result, TenantTx, outbound::Outbound},
     runtime, scoring,
 };
@@ -25,6 +25,9 @@ impl Handle for Dispatch {
             Job::DailySnapshot => scoring::jobs::daily_snapshot(db, ctx).await,
             Job::ReportRuntime => runtime::jobs::report(db, ctx).await,
             Job::AnalyzeRuns => runtime::jobs::analyze(db, ctx).await,
+            Job::WatchClocks => incidents::jobs::watch_clocks(db, ctx).await,
+            // Nothing follows from it yet.
+            Job::IncidentChanged { .. } => Ok(Outcome::Done),
             Job::ExpireDecisions => {
                 // A batch at a time, each a transaction of its own.
                 while findings::expire_due(db, ctx).await? > 0 {}

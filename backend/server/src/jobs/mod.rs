@@ -24,12 +24,12 @@ mod tests;
 pub use backlog::{Backlog, QUEUES, backlog};
 pub use dead_letters::{DeadLetter, list as dead_letters, redrive};
 pub use dispatch::Dispatch;
-pub use queue::Queue;
+pub use queue::{Queue, begun};
 pub use setup::migrate;
 
 use crate::kernel::{Actor, Clock, Ctx, Db, Role, tasks::Tasks};
 use serde::{Deserialize, Serialize};
-use stance_shared::{ReportId, TenantId};
+use stance_shared::{IncidentId, ReportId, TenantId};
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
@@ -66,6 +66,10 @@ pub enum Job {
     ReportRuntime,
     /// Looks at agents' runs as a whole.
     AnalyzeRuns,
+    /// Notices clocks of incidents that ran out.
+    WatchClocks,
+    /// An incident was opened or changed.
+    IncidentChanged { incident: IncidentId },
 }
 
 impl Job {
@@ -79,6 +83,8 @@ impl Job {
             Self::ExpireDecisions => "expire_decisions",
             Self::ReportRuntime => "report_runtime",
             Self::AnalyzeRuns => "analyze_runs",
+            Self::WatchClocks => "watch_clocks",
+            Self::IncidentChanged { .. } => "incident_changed",
         }
     }
 
@@ -87,6 +93,7 @@ impl Job {
     pub const fn subject(&self) -> Option<Uuid> {
         match self {
             Self::ImportReport { report } => Some(report.0),
+            Self::IncidentChanged { incident } => Some(incident.0),
             _ => None,
         }
     }

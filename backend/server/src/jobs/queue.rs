@@ -1,7 +1,7 @@
 //! Putting jobs into the queue.
 
 use super::{Envelope, Job};
-use crate::kernel::{Clock, Error, Result, TenantTx};
+use crate::kernel::{Clock, Ctx, Db, Error, Permission, Result, TenantTx};
 use apalis::prelude::{MetadataStore, TaskBuilder};
 use sqlx::PgConnection;
 use std::{collections::HashMap, time::Duration};
@@ -33,6 +33,36 @@ impl Queue {
         };
         push(tx.conn(), &envelope, delay).await
     }
+
+    /// [`enqueue`](Self::enqueue), unless one of its kind waits already for the organization. The handler calls [`begun`] before it looks
+    /// for work. Called last in a transaction, since writers of one organization wait here for each other's commit.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn enqueue_once(tx: &mut TenantTx, job: Job) -> Result<()> {
+        let (tenant, now) = (tx.ctx().tenant.0, tx.ctx().now());
+        // Also where it waits already the row is locked: the job begins when this transaction has ended, and sees what it wrote.
+        let first = sqlx::query_scalar!(
+            r#"insert into job_due as d (tenant_id, job, since) values ($1, $2, $3)
+               on conflict (tenant_id, job) do update set since = d.since returning d.xmax = 0 as "first!""#,
+            tenant,
+            job.name(),
+            now
+        )
+        .fetch_one(tx.conn())
+        .await?;
+        if first { Self::enqueue(tx, job).await } else { Ok(()) }
+    }
+}
+
+/// Notes that a job begins: what makes it necessary from now on enqueues it anew.
+///
+/// # Errors
+/// When the database fails.
+pub async fn begun(db: &Db, ctx: &Ctx, job: &Job) -> Result<()> {
+    let mut tx = db.begin(ctx, Permission::IncidentWrite).await?;
+    sqlx::query!("delete from job_due where job = $1", job.name()).execute(tx.conn()).await?;
+    tx.commit().await
 }
 
 /// Pushes an envelope that may run after `delay`.
