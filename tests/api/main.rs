@@ -4,6 +4,7 @@ mod aliases;
 mod documents;
 mod exports;
 mod imports;
+mod notify;
 mod pipelines;
 mod runtime;
 mod service;

@@ -79,6 +79,7 @@ impl Tenant {
         tenant.ids.insert("session", other_session(&person).await?.context("no session")?);
         tenant.ids.insert("deadLetter", dead_letter(stance, id).await?);
         tenant.runtime(word).await?;
+        tenant.notifications(stance, word).await?;
         Ok(tenant)
     }
 
@@ -130,6 +131,26 @@ impl Tenant {
             let made = self.graphql(save, json!({ "n": called, "d": { "preset": "balanced" } })).await?;
             self.ids.insert(name, text(&made["savePolicy"]["id"])?);
         }
+        Ok(())
+    }
+
+    /// Two channels with a rule each, and a message that was given up.
+    async fn notifications(&mut self, stance: &Stance, word: &str) -> Result<()> {
+        let channel = "mutation($n: String!, $u: String!) { saveNotificationChannel(input: { kind: WEBHOOK, name: $n, url: $u }) { channel { id } } }";
+        let rule = "mutation($n: String!, $c: ID!) { saveNotificationRule(input: { name: $n, channel: $c, topics: [SENSOR_SILENT], minSeverity: LOW }) { id } }";
+        for (name, called, rule_name) in [
+            ("notificationChannel", word.to_owned(), "notificationRule"),
+            ("oldChannel", format!("old {word}"), "oldRule"),
+        ] {
+            let url = format!("https://{word}.invalid/");
+            let made = self.graphql(channel, json!({ "n": called, "u": url })).await?;
+            let id = text(&made["saveNotificationChannel"]["channel"]["id"])?;
+            let made = self.graphql(rule, json!({ "n": called, "c": id })).await?;
+            self.ids.insert(rule_name, text(&made["saveNotificationRule"]["id"])?);
+            self.ids.insert(name, id);
+        }
+        let id = failed_message(stance, &self.ids["notificationRule"]).await?;
+        self.ids.insert("notificationDelivery", id);
         Ok(())
     }
 
@@ -201,7 +222,7 @@ impl Tenant {
                findings(first: 50) { totalCount nodes { id status assignee { id } decision { id kind reason } history { at kind } } }
                reports { totalCount nodes { id status } }
                members { user { id name } role } invitations { id role } apiTokens { id role revokedAt }
-               deadLetters { id redrivenAt } auditLog { totalCount } }",
+               deadLetters { id redrivenAt } notificationChannels { id name } notificationRules { id name } auditLog { totalCount } }",
             json!({}),
         )
         .await
@@ -216,6 +237,30 @@ pub async fn other_session(person: &Asker) -> Result<Option<String>> {
     let answer: Value = request.send().await?.json().await?;
     let sessions = answer["data"]["viewer"]["sessions"].as_array().with_context(|| format!("no sessions: {answer}"))?;
     sessions.iter().find(|session| session["current"] == false).map(|session| text(&session["id"])).transpose()
+}
+
+/// A message that was given up after hours of attempts, which a test has not: it is written into the database.
+async fn failed_message(stance: &Stance, rule: &str) -> Result<String> {
+    use sqlx::Connection as _;
+    let id = Uuid::new_v4();
+    let rule: Uuid = rule.rsplit(':').next().unwrap_or_default().parse()?;
+    let mut connection = sqlx::PgConnection::connect(&stance.database_url()).await?;
+    sqlx::query(
+        "with told as (
+             insert into notice (tenant_id, id, topic, severity, title, text, link, permission, subject, key, at, routed_at)
+             select tenant_id, $1, 'SENSOR_SILENT', 2, name, '', '/', 'sensor:read', $1, 'k', now(), now() from notification_rule where id = $2
+         ), message as (
+             insert into notification_delivery (tenant_id, id, channel_id, rule_id, status, due_at, created_at, finished_at)
+             select tenant_id, $1, channel_id, id, 'DEAD', now(), now(), now() from notification_rule where id = $2
+         )
+         insert into notification_content (tenant_id, delivery_id, notice_id) select tenant_id, $1, $1 from notification_rule where id = $2",
+    )
+    .bind(id)
+    .bind(rule)
+    .execute(&mut connection)
+    .await?;
+    connection.close().await?;
+    Ok(format!("notification_delivery:{id}"))
 }
 
 /// A job that failed for good. Jobs do not fail for good on demand, so it is written into the database.

@@ -71,6 +71,7 @@ impl Stance {
         let data = tempfile::Builder::new().prefix("stance-t").tempdir_in("/tmp")?;
         #[cfg(unix)]
         std::fs::set_permissions(data.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        std::fs::write(data.path().join("secret.key"), "5e".repeat(32))?;
         let database_url = match std::env::var("DATABASE_URL") {
             Ok(url) if !options.embedded => Some(new_database(&url).await?),
             _ => None,
@@ -111,6 +112,9 @@ impl Stance {
             Some(url) => command.args(["--database-url", url]),
             None => command.args(["--data-dir".as_ref(), self.data_dir().as_os_str()]),
         };
+        if self.database_url.is_some() {
+            command.env("STANCE_SECRET_KEY_FILE", self.data.path().join("secret.key"));
+        }
         command.env_remove("DATABASE_URL").env_remove("STANCE_DATABASE_URL").env_remove("STANCE_DATA_DIR");
         Ok(command)
     }

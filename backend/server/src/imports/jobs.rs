@@ -12,12 +12,13 @@ use crate::{
     jobs::{Job, Outcome, Queue},
     kernel::{Ctx, Db, Error, Permission, Result, TenantTx},
     live::{self, Topic},
+    notify::{self, Notice},
     scoring,
 };
 use stance_importers::{
     AssetRef, GapRecord, Hints, ImportError, Importer, RunInfo, SNIFF_BYTES, Source, container::Contained,
 };
-use stance_shared::{ReportId, ReportStatus};
+use stance_shared::{FindingId, ReportId, ReportStatus, Severity, TypedId as _};
 use std::{
     io::Read as _,
     sync::{
@@ -28,6 +29,7 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// How often progress is written.
 const PROGRESS: Duration = Duration::from_millis(500);
@@ -99,6 +101,38 @@ struct Import<'a> {
     id: ReportId,
     read: Arc<AtomicU64>,
     failure: Failure,
+}
+
+/// One notice for all critical findings that a report brings.
+async fn tell_critical(
+    tx: &mut TenantTx,
+    report: ReportId,
+    tool: &str,
+    critical: &[(Uuid, String, i64)],
+) -> Result<()> {
+    let Some((first, title, count)) = critical.first() else { return Ok(()) };
+    let (title, link, subject) = if *count == 1 {
+        (title.clone(), format!("/findings/{}:{first}", FindingId::NOUN), *first)
+    } else {
+        let link = format!("/findings?severity=CRITICAL&report={}:{report}", ReportId::NOUN);
+        (format!("{count} new critical findings of {tool}"), link, report.0)
+    };
+    let mut text: String = critical.iter().map(|(_, title, _)| format!("- {title}\n")).collect();
+    let shown = i64::try_from(critical.len()).unwrap_or(i64::MAX);
+    if *count > shown {
+        text.push_str(&format!("- and {} more\n", count - shown));
+    }
+    let notice = Notice {
+        topic: notify::Topic::FindingCritical,
+        severity: Severity::Critical,
+        title: &title,
+        text: if *count == 1 { "" } else { &text },
+        link: &link,
+        permission: Permission::FindingRead,
+        subject,
+        key: &format!("finding.critical:{report}"),
+    };
+    notify::emit(tx, notice).await
 }
 
 /// What the parser gives at the end.
@@ -218,7 +252,7 @@ impl Import<'_> {
             staged.gaps.push(GapRecord { class: "empty-report".to_owned(), subject: String::new(), reason });
             staged.gap_count = 1;
         }
-        let Merged { counts, assets, changed } = merge::merge(&mut tx, self.id, tool, &info, &staged).await?;
+        let Merged { counts, assets, changed, critical } = merge::merge(&mut tx, self.id, tool, &info, &staged).await?;
         repo::done(&mut tx, self.id, (tool, &version), counts, &staged.gaps, staged.gap_count).await?;
         repo::delete_body(&mut tx, self.id).await?;
         scoring::mark_dirty(&mut tx, &assets).await?;
@@ -227,6 +261,7 @@ impl Import<'_> {
         audit::record(&mut tx, audit::Entry { action: "report.imported", target_kind: "report", target_id, detail })
             .await?;
         live::notify(&mut tx, Topic::Report, self.id.0).await?;
+        tell_critical(&mut tx, self.id, tool, &critical).await?;
         for finding in changed {
             live::notify(&mut tx, Topic::Finding, finding).await?;
         }

@@ -29,6 +29,8 @@ pub struct Merged {
     pub assets: Vec<AssetId>,
     /// Some of the findings that changed, for live events.
     pub changed: Vec<Uuid>,
+    /// Critical findings that are new or came back: the first ones with their titles, and how many there are.
+    pub critical: Vec<(Uuid, String, i64)>,
 }
 
 /// What the statements of one merge have in common.
@@ -92,7 +94,13 @@ pub async fn merge(tx: &mut TenantTx, report: ReportId, tool: &str, info: &RunIn
     let assets = sqlx::query_scalar("select distinct asset_id from target where scan_id is not null order by 1")
         .fetch_all(tx.conn())
         .await?;
-    Ok(Merged { counts, assets, changed })
+    let critical = sqlx::query_as(
+        "select v.finding_id, s.title, count(*) over () from stage s join verdict v using (id)
+         where s.severity = 0 and v.action in ('N', 'R') and not v.suppressed order by s.line, s.id limit 5",
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(Merged { counts, assets, changed, critical })
 }
 
 fn clean(asset: &AssetRef) -> AssetRef {

@@ -4,7 +4,7 @@ use crate::kernel::{Db, Result, db::SystemReason};
 use std::time::Duration;
 
 /// The queues of [`Job::queue`](super::Job::queue).
-pub const QUEUES: [&str; 2] = ["imports", "short"];
+pub const QUEUES: [&str; 3] = ["imports", "outbound", "short"];
 
 /// A queue's state at one moment.
 #[derive(Clone, Debug, PartialEq)]

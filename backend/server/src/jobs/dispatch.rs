@@ -4,7 +4,7 @@ use super::{Job, Outcome, runner::Handle};
 use crate::{
     findings, imports, incidents,
     kernel::{Ctx, Db, Result, TenantTx, outbound::Outbound},
-    runtime, scoring,
+    notify, runtime, scoring,
 };
 use async_trait::async_trait;
 
@@ -28,6 +28,7 @@ impl Handle for Dispatch {
             Job::WatchClocks => incidents::jobs::watch_clocks(db, ctx).await,
             // Nothing follows from it yet.
             Job::IncidentChanged { .. } => Ok(Outcome::Done),
+            Job::Notify => notify::jobs::run(db, ctx, &self.outbound, &self.origin).await,
             Job::ExpireDecisions => {
                 // A batch at a time, each a transaction of its own.
                 while findings::expire_due(db, ctx).await? > 0 {}

@@ -46,6 +46,8 @@ pub fn start(db: &Db, clock: &Clock, dispatch: Dispatch, tasks: &Tasks) {
     };
     // Imports are bound by the processor and the database; more at once would only take each other's turn.
     tasks.spawn(runner.clone().run("imports", 2));
+    // What waits for other machines must not hold up what does not.
+    tasks.spawn(runner.clone().run("outbound", 4));
     tasks.spawn(runner.run("short", 4));
     tasks.spawn(sweep::run(db.clone(), clock.clone(), tasks.stopping()));
 }
@@ -70,6 +72,8 @@ pub enum Job {
     WatchClocks,
     /// An incident was opened or changed.
     IncidentChanged { incident: IncidentId },
+    /// Decides who hears of new notices, and sends what is due.
+    Notify,
 }
 
 impl Job {
@@ -85,6 +89,7 @@ impl Job {
             Self::AnalyzeRuns => "analyze_runs",
             Self::WatchClocks => "watch_clocks",
             Self::IncidentChanged { .. } => "incident_changed",
+            Self::Notify => "notify",
         }
     }
 
@@ -110,11 +115,12 @@ impl Job {
         }
     }
 
-    /// Imports are long; they have their own queue, so that they never hold up the short jobs.
+    /// Imports are long, and other machines may be slow; they have their own queues, so that they never hold up the short jobs.
     #[must_use]
     pub const fn queue(&self) -> &'static str {
         match self {
             Self::ImportReport { .. } => "imports",
+            Self::Notify => "outbound",
             _ => "short",
         }
     }

@@ -3,6 +3,7 @@
 use super::{Envelope, Job, queue};
 use crate::{
     kernel::{Actor, Clock, Db, Result, SystemTx, db::SystemReason},
+    notify::repo as notices,
     runtime::{jobs_repo, partitions},
 };
 use chrono::Duration as Span;
@@ -49,6 +50,7 @@ pub async fn once(db: &Db, clock: &Clock) -> Result<usize> {
     found.extend(missing_snapshots(&mut tx, clock).await?);
     found.extend(due_decisions(&mut tx, clock).await?);
     found.extend(runtime_work(&mut tx, clock).await?);
+    found.extend(notices::with_work(&mut tx, clock).await?.into_iter().map(|tenant| (tenant, Job::Notify)));
     for (tenant, job) in &found {
         let envelope = Envelope {
             tenant: *tenant,
@@ -61,6 +63,7 @@ pub async fn once(db: &Db, clock: &Clock) -> Result<usize> {
     }
     tidy(&mut tx, clock).await?;
     jobs_repo::forget(&mut tx, clock).await?;
+    notices::forget(&mut tx, clock).await?;
     tx.commit().await?;
     Ok(found.len())
 }

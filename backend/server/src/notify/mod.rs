@@ -9,14 +9,29 @@
 //!
 //! A member hears of nothing that they may not read: their role is asked when a notice is routed, and again when it is sent.
 
-mod repo;
+pub mod channels;
+mod channels_repo;
+pub mod deliveries;
+mod deliveries_repo;
+pub mod domain;
+pub mod jobs;
+mod message;
+pub(crate) mod repo;
+pub mod rules;
+mod rules_repo;
+mod send;
+#[cfg(test)]
+mod tests;
 
 pub use stance_shared::{
     NotificationChannelKind as ChannelKind, NotificationStatus as Status, NotificationTopic as Topic,
 };
 
-use crate::kernel::{Permission, Result, TenantTx};
-use stance_shared::Severity;
+use crate::{
+    jobs::{Job, Queue},
+    kernel::{Clock, Permission, Result, SystemTx, TenantTx},
+};
+use stance_shared::{Severity, TenantId};
 use uuid::Uuid;
 
 /// Something to tell.
@@ -54,16 +69,30 @@ pub async fn emit_all(tx: &mut TenantTx, notices: &[Notice<'_>]) -> Result<()> {
     if notices.is_empty() {
         return Ok(());
     }
-    repo::insert(tx, notices).await
+    let ctx = tx.ctx().clone();
+    let of: Vec<(TenantId, Notice<'_>)> = notices.iter().map(|notice| (ctx.tenant, *notice)).collect();
+    repo::insert(tx.conn(), &ctx.clock, &of).await?;
+    Queue::enqueue(tx, Job::Notify).await
+}
+
+/// [`emit_all`] of notices of any organizations, for sweeps. The next sweep finds them.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn emit_for(tx: &mut SystemTx, clock: &Clock, notices: &[(TenantId, Notice<'_>)]) -> Result<()> {
+    if notices.is_empty() {
+        return Ok(());
+    }
+    repo::insert(tx.conn(), clock, notices).await
 }
 
 /// At most `max` characters of a text from anywhere, without control characters but line breaks where `lines`.
 fn cut(text: &str, max: usize, lines: bool) -> String {
-    let told = text.trim().chars().map(|c| match c {
-        '\n' if lines => '\n',
-        c if c.is_control() => ' ',
-        c => c,
-    });
-    let short: String = told.clone().take(max).collect();
-    if told.count() > max { format!("{}…", short.chars().take(max - 1).collect::<String>()) } else { short }
+    let plain = |c: char| if c.is_control() && !(lines && c == '\n') { ' ' } else { c };
+    let told: String = text.chars().map(plain).collect();
+    let told = told.trim();
+    match told.char_indices().nth(max) {
+        None => told.to_owned(),
+        Some(_) => told.chars().take(max - 1).chain(['…']).collect(),
+    }
 }

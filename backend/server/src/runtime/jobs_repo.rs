@@ -1,10 +1,13 @@
 //! SQL of the jobs that make posture of events.
 
 use super::overview::Sequence;
-use crate::kernel::{Clock, Error, Result, SystemTx, TenantTx};
+use crate::{
+    kernel::{Clock, Error, Permission, Result, SystemTx, TenantTx},
+    notify::{self, Notice},
+};
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
-use stance_shared::{AgentSessionId, AssetId, EventId, EventKind, SensorId, TenantId, Verdict};
+use stance_shared::{AgentSessionId, AssetId, EventId, EventKind, SensorId, Severity, TenantId, Verdict};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -243,13 +246,13 @@ pub(super) async fn looked_at(tx: &mut TenantTx, looked: &[(&Run, Vec<Sequence>)
 /// silent or came back. Of all organizations.
 pub(crate) async fn mark_due(tx: &mut SystemTx, clock: &Clock) -> Result<()> {
     let now = clock.now();
-    sqlx::query!(
-        "with due as (
+    let silent = sqlx::query!(
+        r#"with due as (
              update sensor s set silent_since = case when silent_since is null then $1::timestamptz end
              where retired_at is null
                and (silent_since is null) = (coalesce(last_seen_at, created_at) < $1::timestamptz - make_interval(secs => silent_after_s))
-             returning tenant_id, asset_id
-         )
+             returning tenant_id, asset_id, id, name, silent_since
+         ), marked as (
          insert into runtime_dirty (tenant_id, agent_id, since)
          select tenant_id, asset_id, $1 from due
          union
@@ -260,14 +263,32 @@ pub(crate) async fn mark_due(tx: &mut SystemTx, clock: &Clock) -> Result<()> {
          left join runtime_reported r on r.tenant_id = o.tenant_id and r.agent_id = a.root_id
          where r.at is null or r.at < $3
          order by 1, 2
-         on conflict do nothing",
+         on conflict do nothing
+         )
+         select tenant_id as "tenant: TenantId", id, name from due where silent_since is not null"#,
         now,
         now - Duration::minutes(90),
         now - Duration::minutes(60)
     )
-    .execute(tx.conn())
+    .fetch_all(tx.conn())
     .await?;
-    Ok(())
+    let told: Vec<(TenantId, Uuid, String, String)> = silent
+        .into_iter()
+        .map(|sensor| {
+            let key = format!("sensor.silent:{}:{}", sensor.id, now.timestamp());
+            (sensor.tenant, sensor.id, format!("Sensor {} is silent", sensor.name), key)
+        })
+        .collect();
+    let notices: Vec<(TenantId, Notice<'_>)> = told
+        .iter()
+        .map(|(tenant, subject, title, key)| {
+            let text = "It gave no sign of life for longer than it may. What it watches goes unseen.";
+            let (topic, severity, link) = (notify::Topic::SensorSilent, Severity::High, "/runtime/sensors");
+            let permission = Permission::SensorRead;
+            (*tenant, Notice { topic, severity, title, text, link, permission, subject: *subject, key })
+        })
+        .collect();
+    notify::emit_for(tx, clock, &notices).await
 }
 
 /// Organizations that have marked agents, and those that have runs to be looked at.

@@ -6,12 +6,15 @@
 use crate::{
     findings, identity, imports, inventory,
     kernel::{Ctx, Db, telemetry},
-    runtime, scoring,
+    notify, runtime, scoring,
 };
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use futures::future::try_join_all;
 use stance_engine::risk::CheckResult;
-use stance_shared::{AgentSessionId, AssetId, DecisionId, EventId, FindingId, PolicyId, ReportId, SensorId, UserId};
+use stance_shared::{
+    AgentSessionId, AssetId, ChannelId, DecisionId, DeliveryId, EventId, FindingId, PolicyId, ReportId, RuleId,
+    SensorId, UserId,
+};
 use std::{collections::HashMap, hash::Hash};
 
 /// The request's loaders: each thing is fetched once per request.
@@ -144,6 +147,41 @@ impl Loader<SensorId> for Batch {
     async fn load(&self, ids: &[SensorId]) -> Result<HashMap<SensorId, Self::Value>, Self::Error> {
         let sensors = runtime::sensors::by_ids(&self.db, &self.asker, Some(ids)).await?;
         Ok(sensors.into_iter().map(|sensor| (sensor.id, sensor)).collect())
+    }
+}
+
+impl Loader<ChannelId> for Batch {
+    type Value = notify::domain::Channel;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[ChannelId]) -> Result<HashMap<ChannelId, Self::Value>, Self::Error> {
+        let channels = notify::channels::by_ids(&self.db, &self.asker, ids).await?;
+        Ok(channels.into_iter().map(|channel| (channel.id, channel)).collect())
+    }
+}
+
+impl Loader<RuleId> for Batch {
+    type Value = notify::domain::Rule;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[RuleId]) -> Result<HashMap<RuleId, Self::Value>, Self::Error> {
+        let rules = notify::rules::by_ids(&self.db, &self.asker, ids).await?;
+        Ok(rules.into_iter().map(|rule| (rule.id, rule)).collect())
+    }
+}
+
+/// What a message tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ContentsOf(pub DeliveryId);
+
+impl Loader<ContentsOf> for Batch {
+    type Value = Vec<notify::domain::Told>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[ContentsOf]) -> Result<HashMap<ContentsOf, Self::Value>, Self::Error> {
+        let ids: Vec<DeliveryId> = ids.iter().map(|of| of.0).collect();
+        let contents = notify::deliveries::contents(&self.db, &self.asker, &ids).await?;
+        Ok(contents.into_iter().map(|(id, told)| (ContentsOf(id), told)).collect())
     }
 }
 

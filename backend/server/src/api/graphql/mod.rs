@@ -24,6 +24,7 @@ pub mod limits;
 pub mod loaders;
 mod markdown;
 pub mod node;
+pub mod notify;
 pub mod posture;
 pub mod runtime;
 pub mod search;
@@ -51,6 +52,7 @@ pub struct Query(
     imports::ImportsQuery,
     posture::PostureQuery,
     runtime::RuntimeQuery,
+    notify::NotifyQuery,
     jobs::JobsQuery,
 );
 
@@ -62,6 +64,7 @@ pub struct Mutation(
     findings::FindingsMutation,
     imports::ImportsMutation,
     runtime::RuntimeMutation,
+    notify::NotifyMutation,
     jobs::JobsMutation,
 );
 

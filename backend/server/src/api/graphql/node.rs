@@ -1,11 +1,11 @@
 //! Global ids: `finding:0192…`, a noun and a UUID. Readable on purpose; what they name is protected by the tenant.
 
-use super::{findings, identity, imports, inventory, runtime};
+use super::{findings, identity, imports, inventory, notify, runtime};
 use crate::kernel::{Error, Result};
 use async_graphql::{Context, ID, Interface, Object};
 use stance_shared::{
-    AgentSessionId, AssetId, DecisionId, EventId, FindingId, InvitationId, PolicyId, RelationId, ReportId, SensorId,
-    TenantId, TokenId, TypedId, UserId,
+    AgentSessionId, AssetId, ChannelId, DecisionId, DeliveryId, EventId, FindingId, InvitationId, PolicyId, RelationId,
+    ReportId, RuleId, SensorId, TenantId, TokenId, TypedId, UserId,
 };
 use uuid::Uuid;
 
@@ -56,6 +56,9 @@ pub enum Node {
     Event(runtime::AgentEvent),
     Finding(findings::Finding),
     Invitation(identity::Invitation),
+    NotificationChannel(notify::NotificationChannel),
+    NotificationDelivery(notify::NotificationDelivery),
+    NotificationRule(notify::NotificationRule),
     Organization(identity::Organization),
     Policy(runtime::Policy),
     Relation(inventory::Relation),
@@ -85,6 +88,11 @@ impl NodeQuery {
             Some(PolicyId::NOUN) => runtime::load_policy(ctx, parse("id", &id)?).await?.map(Node::Policy),
             Some(SensorId::NOUN) => runtime::load_sensor(ctx, parse("id", &id)?).await?.map(Node::Sensor),
             Some(DecisionId::NOUN) => findings::load_decision(ctx, parse("id", &id)?).await?.map(Node::Decision),
+            Some(ChannelId::NOUN) => notify::load_channel(ctx, parse("id", &id)?).await?.map(Node::NotificationChannel),
+            Some(RuleId::NOUN) => notify::load_rule(ctx, parse("id", &id)?).await?.map(Node::NotificationRule),
+            Some(DeliveryId::NOUN) => {
+                notify::load_delivery(ctx, parse("id", &id)?).await?.map(Node::NotificationDelivery)
+            }
             _ => {
                 let nouns = [
                     AgentSessionId::NOUN,
@@ -93,6 +101,9 @@ impl NodeQuery {
                     EventId::NOUN,
                     FindingId::NOUN,
                     InvitationId::NOUN,
+                    ChannelId::NOUN,
+                    DeliveryId::NOUN,
+                    RuleId::NOUN,
                     TenantId::NOUN,
                     PolicyId::NOUN,
                     RelationId::NOUN,
