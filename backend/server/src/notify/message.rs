@@ -160,12 +160,25 @@ mod tests {
     fn a_message_of_one_notice() {
         let one = [told(1)];
         let message = message(&one);
-        insta::assert_json_snapshot!(message.json());
+        let nil = "00000000-0000-0000-0000-000000000000";
+        let expected = json!({
+            "format": "stance.notification/1", "id": nil, "test": false, "organization": { "id": nil, "name": "Ours" },
+            "sentAt": "2026-11-01T12:00:01Z", "more": 0,
+            "notices": [{
+                "id": "00000000-0000-0000-0000-000000000001", "topic": "FINDING_CRITICAL", "severity": "CRITICAL",
+                "title": "<!channel> & 1", "text": "line 1\nline <2>", "link": "https://stance.example/findings?x=a|b>",
+                "subject": nil, "at": "2026-11-01T12:00:00.000Z",
+            }],
+        });
+        assert_eq!(message.json(), expected);
         assert_eq!(
             message.slack()["text"],
             "*Critical*: <https://stance.example/findings?x=a%7Cb%3E|&lt;!channel&gt; &amp; 1>\nline 1\nline &lt;2&gt;"
         );
-        insta::assert_snapshot!(message.text());
+        assert_eq!(
+            message.text(),
+            "Critical: <!channel> & 1\nA critical finding is new, 2026-11-01 12:00 UTC\n\nline 1\nline <2>\nhttps://stance.example/findings?x=a|b>\n\n\n-- \nStance, Ours\n"
+        );
         assert_eq!(message.subject(), "[CRITICAL] <!channel> & 1");
     }
 
