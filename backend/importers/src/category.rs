@@ -1,5 +1,7 @@
 //! From a source's own words to taxonomy references.
 
+use std::borrow::Cow;
+
 use stance_shared::taxonomy;
 
 /// OWASP's lists for AI by how their ids begin: the list, and as which editions its ids are meant. Only the agentic list has
@@ -10,13 +12,18 @@ const OWASP: &[(&str, &str, &[&str])] = &[
     ("MCP", "owasp-mcp@0.1", &["2025"]),
 ];
 
+/// A table's references, which tests check against the taxonomy data.
+pub(crate) fn of_table(references: &[&'static str]) -> Vec<Cow<'static, str>> {
+    references.iter().map(|reference| Cow::Borrowed(*reference)).collect()
+}
+
 fn is_number(text: &str) -> bool {
     text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// References of one finding: each once, each known to the taxonomy data, at most [`Categories::MAX`].
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Categories(Vec<String>);
+pub(crate) struct Categories(Vec<Cow<'static, str>>);
 
 impl Categories {
     const MAX: usize = 20;
@@ -24,18 +31,18 @@ impl Categories {
     /// Adds `framework@version:id`; unknown ones are passed over.
     pub(crate) fn add(&mut self, reference: &str) {
         if taxonomy::is_known(reference) {
-            self.put(reference);
+            self.put(Cow::Owned(reference.to_owned()));
         }
     }
 
     /// Adds those of a table, which tests check against the taxonomy data.
     pub(crate) fn add_all(&mut self, references: &[&'static str]) {
-        references.iter().for_each(|reference| self.put(reference));
+        references.iter().for_each(|reference| self.put(Cow::Borrowed(reference)));
     }
 
-    fn put(&mut self, reference: &str) {
-        if self.0.len() < Self::MAX && !self.contains(reference) {
-            self.0.push(reference.to_owned());
+    fn put(&mut self, reference: Cow<'static, str>) {
+        if self.0.len() < Self::MAX && !self.contains(&reference) {
+            self.0.push(reference);
         }
     }
 
@@ -89,7 +96,7 @@ impl Categories {
         self.0.iter().any(|known| known == reference)
     }
 
-    pub(crate) fn into_vec(self) -> Vec<String> {
+    pub(crate) fn into_vec(self) -> Vec<Cow<'static, str>> {
         self.0
     }
 }

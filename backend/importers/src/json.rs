@@ -376,13 +376,18 @@ impl<'s> Json<'s> {
     /// Parses the next value if all of it is in the window, which is how it is for nearly all, and moves past it. Whatever is
     /// wrong with it, [`Self::pass`] and what follows it say.
     fn parse_in_window<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ImportError> {
-        self.peek()?;
+        let first = self.peek()?;
         let rest = &self.buffer[self.at..];
-        let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<T>();
-        let Some(Ok(record)) = values.next() else { return Ok(None) };
-        let length = values.byte_offset();
-        // A number may go on behind the window.
-        if length == rest.len() {
+        let mut json = serde_json::Deserializer::from_slice(rest);
+        let Ok(record) = T::deserialize(&mut json) else { return Ok(None) };
+        let length = json.into_iter::<IgnoredAny>().byte_offset();
+        // A number may go on behind the window; what goes on behind a word is wrong.
+        let ends = match rest.get(length) {
+            None => false,
+            Some(b' ' | b'\n' | b'\r' | b'\t' | b',' | b':' | b'}' | b']') => true,
+            Some(_) => matches!(first, Some(b'"' | b'{' | b'[')),
+        };
+        if !ends {
             return Ok(None);
         }
         self.keep = Some(self.at);

@@ -176,7 +176,7 @@ impl Package {
         let known = ECOSYSTEMS.iter().find(|(word, _)| *word == ecosystem).map(|(_, kind)| *kind);
         let kind = known.unwrap_or(if ecosystem.is_empty() { "generic" } else { &ecosystem });
         match kind.split_once('/') {
-            Some((kind, namespace)) => Self::new(kind, &format!("{namespace}/{name}")),
+            Some((kind, namespace)) => Self::new(kind, &[namespace, "/", name].concat()),
             // Maven's group:artifact.
             None if kind == "maven" => Self::new(kind, &name.replace(':', "/")),
             None => Self::new(kind, name),
@@ -193,7 +193,7 @@ impl Package {
             "maven" | "cargo" | "gem" | "generic" | "conan" | "cocoapods" | "cran" => path.into_owned(),
             _ => path.to_lowercase(),
         };
-        Self(format!("pkg:{kind}/{path}"))
+        Self(["pkg:", &kind, "/", &path].concat())
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -277,24 +277,27 @@ pub(crate) fn finding(asset: &AssetRef, found: Vulnerability<'_>, evidence: Evid
     let version = text::one_line(version, 80);
     let first_line = description.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let title = [title, first_line].into_iter().map(str::trim).find(|text| !text.is_empty());
-    let title = title.map_or_else(|| format!("{advisory} in {name}"), |title| format!("{advisory} in {name}: {title}"));
+    let title = match title {
+        None => [&advisory, " in ", &name].concat(),
+        Some(title) => [&advisory, " in ", &name, ": ", title].concat(),
+    };
     let mut remediation = if fixed.is_empty() {
         format!(
             "No version of {name} is known to mend it. Check whether the vulnerable part is used, and limit what reaches it."
         )
     } else {
-        format!("Update {name} from {version} to {fixed}.")
+        ["Update ", &name, " from ", &version, " to ", &fixed, "."].concat()
     };
     if url.starts_with("http") {
         let _ = write!(remediation, "\n\n{}", text::one_line(url, 500));
     }
-    let rule = format!("{advisory} {}", package.as_str());
+    let rule = [&advisory, " ", package.as_str()].concat();
     FindingRecord {
         severity,
         score: score.filter(|score| (0.0..=10.0).contains(score)),
         title: text::one_line(&title, 300),
         description: text::evidence_text(description.trim(), 8000),
-        remediation: text::truncate(&remediation, 8000),
+        remediation: text::truncate(remediation, 8000),
         categories: categories.into_vec(),
         locations: found
             .files

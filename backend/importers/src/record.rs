@@ -2,7 +2,10 @@
 //!
 //! The server stages these rows and merges them; nothing in here knows of a database.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::ops::Index;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use stance_shared::{AssetKind, Layer, RelationKind, Severity};
 
 /// How a report names an asset: its kind and its external key. Two records with the same reference mean one asset.
@@ -48,6 +51,64 @@ pub struct Location {
     pub snippet: Option<String>,
 }
 
+/// A JSON object of few members, most of whose names are known to the compiler: far cheaper to build than a map.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence(Vec<(Cow<'static, str>, serde_json::Value)>);
+
+impl Evidence {
+    /// Sets a member.
+    pub(crate) fn insert(&mut self, name: Cow<'static, str>, value: serde_json::Value) {
+        match self.0.binary_search_by(|(known, _)| known.cmp(&name)) {
+            Ok(at) => self.0[at].1 = value,
+            Err(at) => self.0.insert(at, (name, value)),
+        }
+    }
+
+    /// The members in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &serde_json::Value)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&serde_json::Value> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// As the attributes of an asset.
+    pub(crate) fn into_map(self) -> serde_json::Map<String, serde_json::Value> {
+        self.0.into_iter().map(|(name, value)| (name.into_owned(), value)).collect()
+    }
+}
+
+impl Index<&str> for Evidence {
+    type Output = serde_json::Value;
+
+    /// `null` for a member that there is not, as in a JSON value.
+    fn index(&self, name: &str) -> &serde_json::Value {
+        self.get(name).unwrap_or(&serde_json::Value::Null)
+    }
+}
+
+impl FromIterator<(String, serde_json::Value)> for Evidence {
+    fn from_iter<I: IntoIterator<Item = (String, serde_json::Value)>>(members: I) -> Self {
+        let mut evidence = Self::default();
+        members.into_iter().for_each(|(name, value)| evidence.insert(name.into(), value));
+        evidence
+    }
+}
+
+impl Serialize for Evidence {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Evidence {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde_json::Map::deserialize(deserializer).map(Self::from_iter)
+    }
+}
+
 /// The rule of a finding whose report names none.
 pub(crate) const NO_RULE: &str = "(no rule)";
 
@@ -86,11 +147,11 @@ pub struct FindingRecord {
     /// What to do about it; empty when the source says nothing.
     pub remediation: String,
     /// Taxonomy references, `framework@version:id`, each known to `stance_shared::taxonomy`.
-    pub categories: Vec<String>,
+    pub categories: Vec<Cow<'static, str>>,
     /// The first is the primary one; at most 50.
     pub locations: Vec<Location>,
     /// Evidence as a JSON object, secrets redacted, at most 16 KiB.
-    pub evidence: serde_json::Map<String, serde_json::Value>,
+    pub evidence: Evidence,
     /// How often the report saw it (hits, attempts that succeeded), at least 1.
     pub count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,7 +179,7 @@ impl FindingRecord {
             remediation: String::new(),
             categories: Vec::new(),
             locations: Vec::new(),
-            evidence: serde_json::Map::new(),
+            evidence: Evidence::default(),
             count: 1,
             suppression: None,
         }

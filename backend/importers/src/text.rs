@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// At most `max` characters, the last an ellipsis when some were left out. NUL, which PostgreSQL can not store, becomes U+FFFD.
 pub(crate) fn truncate<'a>(text: impl Into<Cow<'a, str>>, max: usize) -> String {
     let text = text.into();
     let kept = match cut(&text, max) {
-        Some(end) => format!("{}…", &text[..end]),
+        Some(end) => [&text[..end], "…"].concat(),
         None => text.into_owned(),
     };
     if memchr::memchr(0, kept.as_bytes()).is_some() { kept.replace('\0', "\u{FFFD}") } else { kept }
@@ -96,7 +96,8 @@ pub(crate) fn contains(text: &str, part: &str) -> bool {
 /// The text without digits, and without the other characters, which must be ASCII.
 pub(crate) fn without_digits(text: &str, others: &[u8]) -> String {
     let mut kept = Vec::with_capacity(text.len());
-    kept.extend(text.bytes().filter(|byte| !byte.is_ascii_digit() && !others.contains(byte)));
+    let parts = text.as_bytes().split(|byte| byte.is_ascii_digit() || others.contains(byte));
+    parts.for_each(|part| kept.extend_from_slice(part));
     // What was left out are whole characters.
     String::from_utf8(kept).unwrap_or_default()
 }
@@ -137,9 +138,15 @@ static SECRETS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(patterns).ok()
 });
 
+/// Shorter texts hold no secret: neither one of [`SECRET_PREFIXES`] nor a private key's first line.
+const MIN_SECRET_BYTES: usize = 20;
+
 /// The text with secrets of well-known kinds (API keys, tokens, private keys) replaced by their kind.
 pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
+    if bytes.len() < MIN_SECRET_BYTES {
+        return Cow::Borrowed(text);
+    }
     let mut clean = String::new();
     let mut copied = 0;
     let mut has_private_key = false;
@@ -177,9 +184,14 @@ fn without_private_keys(text: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(format!("{}…[redacted]{}", &text[..body], &text[end..]))
 }
 
-/// Redacted, then truncated.
-pub(crate) fn evidence_text(text: &str, max: usize) -> String {
-    truncate(redact(text), max)
+/// Redacted, then truncated. An owned text that needs neither is given back as it is.
+pub(crate) fn evidence_text<'a>(text: impl Into<Cow<'a, str>>, max: usize) -> String {
+    let text = text.into();
+    let clean = match redact(&text) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(clean) => Some(clean),
+    };
+    truncate(clean.map_or(text, Cow::Owned), max)
 }
 
 /// The largest evidence of one finding, as JSON text.
@@ -188,15 +200,16 @@ const MAX_EVIDENCE_BYTES: usize = 16 << 10;
 /// Collects evidence in the order of its worth: what no longer fits is left out, and the evidence says so.
 #[derive(Default)]
 pub(crate) struct Evidence {
-    map: Map<String, Value>,
+    members: crate::Evidence,
     bytes: usize,
     omitted: bool,
 }
 
 impl Evidence {
     /// Adds a value unless it says nothing (`null`, empty).
-    pub(crate) fn add(&mut self, key: &str, value: impl Into<Value>) {
-        let value = sanitized(value.into(), 0);
+    pub(crate) fn add(&mut self, key: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
+        let mut value = value.into();
+        sanitize(&mut value, 0);
         let empty = match &value {
             Value::Null => true,
             Value::String(text) => text.is_empty(),
@@ -207,21 +220,22 @@ impl Evidence {
         if empty {
             return;
         }
+        let key = key.into();
         let bytes = key.len() + 4 + json_bytes(&value);
         // Room is kept for the note below.
         if self.bytes + bytes > MAX_EVIDENCE_BYTES - 64 {
             self.omitted = true;
         } else {
             self.bytes += bytes;
-            self.map.insert(key.to_owned(), value);
+            self.members.insert(key, value);
         }
     }
 
-    pub(crate) fn finish(mut self) -> Map<String, Value> {
+    pub(crate) fn finish(mut self) -> crate::Evidence {
         if self.omitted {
-            self.map.insert("omitted".to_owned(), Value::from("more than fits in 16 KiB"));
+            self.members.insert("omitted".into(), Value::from("more than fits in 16 KiB"));
         }
-        self.map
+        self.members
     }
 }
 
@@ -241,30 +255,32 @@ fn json_bytes(value: &Value) -> usize {
 
 /// A text's quotes and backslashes take two bytes, its control characters two or six.
 fn text_bytes(text: &str) -> usize {
+    // Most texts have none, which is found many bytes at a time.
+    let plain = text.bytes().fold(true, |all, byte| all & (byte >= b' ') & (byte != b'"') & (byte != b'\\'));
     let escaped = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\t' | b'\r' => 1,
         0..=0x1f => 5,
         _ => 0,
     };
-    text.bytes().map(escaped).sum::<usize>() + text.len() + 2
+    let more = if plain { 0 } else { text.bytes().map(escaped).sum::<usize>() };
+    text.len() + more + 2
 }
 
-/// Whether [`evidence_text`] gives the text as it is.
-fn is_plain(text: &str, max: usize) -> bool {
-    text.len() <= max && memchr::memchr(0, text.as_bytes()).is_none() && matches!(redact(text), Cow::Borrowed(_))
-}
-
-/// The value with every string redacted and at most 4,000 characters long.
-fn sanitized(value: Value, depth: usize) -> Value {
+/// Redacts every string in the value, and cuts it to 4,000 characters.
+fn sanitize(value: &mut Value, depth: usize) {
+    const MAX_KEY: usize = 200;
     match value {
-        Value::String(text) if is_plain(&text, 4000) => Value::String(text),
-        Value::String(text) => Value::String(evidence_text(&text, 4000)),
-        Value::Array(_) | Value::Object(_) if depth >= 16 => Value::from("…"),
-        Value::Array(items) => items.into_iter().map(|item| sanitized(item, depth + 1)).collect(),
+        Value::String(text) => *text = evidence_text(std::mem::take(text), 4000),
+        Value::Array(_) | Value::Object(_) if depth >= 16 => *value = Value::from("…"),
+        Value::Array(items) => items.iter_mut().for_each(|item| sanitize(item, depth + 1)),
         Value::Object(members) => {
-            members.into_iter().map(|(key, value)| (truncate(&key, 200), sanitized(value, depth + 1))).collect()
+            members.values_mut().for_each(|member| sanitize(member, depth + 1));
+            if members.keys().any(|key| key.len() > MAX_KEY || key.contains('\0')) {
+                *members =
+                    std::mem::take(members).into_iter().map(|(key, value)| (truncate(key, MAX_KEY), value)).collect();
+            }
         }
-        other => other,
+        _ => {}
     }
 }
 
@@ -358,7 +374,7 @@ mod tests {
     fn secrets_are_redacted_and_other_words_are_not() {
         let key = format!("key=\"sk-{}\"; ok", "a1".repeat(20));
         assert_eq!(redact(&key), "key=\"sk-…[redacted]\"; ok");
-        assert!(SECRETS.is_some());
+        assert!(SECRETS.is_some() && SECRET_PREFIXES.iter().all(|(_, min)| *min >= MIN_SECRET_BYTES));
         let two = format!("ghp_{0} é hf_{0}", "b2".repeat(20));
         assert_eq!(redact(&two), "ghp_…[redacted] é hf_…[redacted]");
         for text in ["task-force ask-me sk-EXAMPLE", "", "naïve ✓ text", "eyJ"] {
@@ -386,12 +402,12 @@ mod tests {
     fn evidence_stays_within_its_limit() {
         let mut evidence = Evidence::default();
         for i in 0..100 {
-            evidence.add(&format!("k{i}"), "x".repeat(5000));
+            evidence.add(format!("k{i}"), "x".repeat(5000));
         }
         evidence.add("none", Value::Null);
         let map = evidence.finish();
         assert!(serde_json::to_string(&map).unwrap().len() <= MAX_EVIDENCE_BYTES);
-        assert!(map.contains_key("k0") && map.contains_key("omitted") && !map.contains_key("none"));
+        assert!(map.get("k0").is_some() && map.get("omitted").is_some() && map.get("none").is_none());
         let value = serde_json::json!({"a\n": ["\u{1}\"\\", null, 1.5, -3], "b": {}, "é": [true, false]});
         let exact = serde_json::to_string(&value).unwrap().len();
         assert!((exact..exact + 10).contains(&json_bytes(&value)), "{exact} {}", json_bytes(&value));

@@ -6,6 +6,7 @@
 use stance_engine::fingerprint::Fingerprint;
 use stance_shared::{Layer, Severity};
 
+use crate::category;
 use crate::text::{self, Evidence};
 use crate::{AssetRef, FindingRecord, Location};
 
@@ -32,7 +33,7 @@ const NETWORK_MODULES: &[&str] =
 pub(crate) fn rule(module: &str, name: &str) -> String {
     let module = module.trim();
     let module = if matches!(module, "__builtin__" | "__builtins__") { "builtins" } else { module };
-    text::one_line(&format!("{module}.{}", name.trim()), 300)
+    text::one_line(&[module, ".", name.trim()].concat(), 300)
 }
 
 /// How bad a dangerous import is, for tools that do not say.
@@ -68,7 +69,7 @@ fn file_of(path: &str, asset: &AssetRef) -> String {
     let start = revision.or_else(named).unwrap_or(if is_absolute { folders.len() } else { 0 });
     let start = parts[..start].iter().map(|part| part.len() + 1).sum();
     let file = &file[start..];
-    if member.is_empty() { file.to_owned() } else { format!("{file}:{member}") }
+    if member.is_empty() { file.to_owned() } else { [file, ":", member].concat() }
 }
 
 /// The file and, behind its first colon that is no drive's or scheme's, the member of the archive that it is.
@@ -117,8 +118,8 @@ pub(crate) fn finding(
     let uri = text::normalize_uri(source, None);
     let fingerprint = fingerprint_of(asset, rule, &file_of(&uri, asset));
     let description = match uri.as_str() {
-        "" => format!("{title}\n\nIt runs when the file is loaded."),
-        uri => format!("{title}\n\nIt runs when `{uri}` is loaded."),
+        "" => [title, "\n\nIt runs when the file is loaded."].concat(),
+        uri => [title, "\n\nIt runs when `", uri, "` is loaded."].concat(),
     };
     let locations = if uri.is_empty() { Vec::new() } else { vec![Location { uri, line: None, snippet: None }] };
     FindingRecord {
@@ -126,7 +127,7 @@ pub(crate) fn finding(
         title: text::one_line(title, 300),
         description: text::truncate(description, 8000),
         remediation: REMEDIATION.to_owned(),
-        categories: CATEGORIES.iter().map(|category| (*category).to_owned()).collect(),
+        categories: category::of_table(CATEGORIES),
         locations,
         evidence: evidence.finish(),
         ..FindingRecord::blank(asset, fingerprint, rule, Layer::Model)

@@ -11,6 +11,7 @@ use stance_engine::fingerprint::Fingerprint;
 use stance_shared::{AssetKind, Layer, Severity};
 
 use self::mapping::{Code, Meaning};
+use crate::category;
 use crate::json::{Members, Value, malformed, or_default, read_object, text_of};
 use crate::mcp::{self, Server};
 use crate::report::Report;
@@ -400,7 +401,7 @@ impl Said<'_> {
             title: text::one_line(&format!("{title}{what}"), 300),
             description: if said.is_empty() { title.to_owned() } else { said },
             remediation: meaning.remediation.to_owned(),
-            categories: meaning.categories.iter().map(|category| (*category).to_owned()).collect(),
+            categories: category::of_table(meaning.categories),
             locations: places.into_iter().map(|uri| Location { uri, line: None, snippet: None }).collect(),
             evidence: evidence.finish(),
             count: 1,

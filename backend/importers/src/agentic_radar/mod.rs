@@ -211,7 +211,7 @@ impl Graph<'_> {
             attributes.add("description", node.description.as_deref().map(unescape));
             attributes.add("category", node.category.as_deref().map(|category| text::one_line(category, 60)));
         }
-        self.report.describe(&asset, &name, attributes.finish())?;
+        self.report.describe(&asset, &name, attributes.finish().into_map())?;
         match asset.kind {
             AssetKind::Agent if self.system.kind == AssetKind::Application => {
                 self.report.relate(&self.system, RelationKind::Exposes, &asset)?;
@@ -264,7 +264,7 @@ impl Graph<'_> {
             // The text itself may be confidential.
             attributes.add("digest", text::digest(&prompt));
             attributes.add("characters", prompt.chars().count());
-            self.report.describe(&own, &format!("System prompt of {}", agent.name), attributes.finish())?;
+            self.report.describe(&own, &format!("System prompt of {}", agent.name), attributes.finish().into_map())?;
             self.report.relate(&asset, RelationKind::PromptedBy, &own)?;
         }
         agent.vulnerabilities.into_iter().try_for_each(|weakness| self.weakness(&asset, &agent.name, weakness))

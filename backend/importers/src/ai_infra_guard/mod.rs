@@ -185,7 +185,7 @@ impl Import<'_> {
         let mut attributes = Evidence::default();
         attributes.add("type", about.kind.clone());
         attributes.add("score", about.score);
-        report.assess(&agent, Layer::Application, "red-teamed", attributes.finish())?;
+        report.assess(&agent, Layer::Application, "red-teamed", attributes.finish().into_map())?;
         if !about.model.is_empty() {
             let model = AssetRef { kind: AssetKind::Model, key: about.model.clone() };
             report.describe(&model, &model.key, Map::new())?;

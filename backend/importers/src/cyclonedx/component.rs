@@ -60,7 +60,7 @@ impl Described {
             attributes.add("sensitiveData", data.sensitive_data.clone());
         }
         self.said.drain(..).for_each(|(name, value)| attributes.add(name, value));
-        attributes.finish()
+        attributes.finish().into_map()
     }
 }
 

@@ -328,7 +328,7 @@ impl Import<'_> {
         attributes.add("classification", data.classification);
         attributes.add("sensitiveData", data.sensitive_data);
         attributes.add("description", data.description);
-        self.report.describe(&dataset, &data.name, attributes.finish())?;
+        self.report.describe(&dataset, &data.name, attributes.finish().into_map())?;
         self.report.relate(model, RelationKind::TrainedOn, &dataset)
     }
 

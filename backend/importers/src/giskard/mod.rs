@@ -4,6 +4,7 @@ use serde_json::Map;
 use stance_engine::fingerprint::Fingerprint;
 use stance_shared::{AssetKind, Layer, Severity};
 
+use crate::category;
 use crate::json::{Members, Value, malformed, read_object};
 use crate::report::Report;
 use crate::sniff::Outline;
@@ -167,10 +168,10 @@ impl Levels<'_, '_> {
         evidence.add("detector", self.name.clone());
         let finding = FindingRecord {
             severity,
-            title: text::one_line(&text::redact(&format!("{}: {sentence}", known.title)), 300),
+            title: text::one_line(&text::redact(&[known.title, ": ", sentence].concat()), 300),
             description: text::evidence_text(sentence.trim(), 8000),
             remediation: "Look at the named slice of the data: add or mend examples there, or say where the model must not be used.".to_owned(),
-            categories: known.categories.iter().map(|category| (*category).to_owned()).collect(),
+            categories: category::of_table(known.categories),
             evidence: evidence.finish(),
             ..FindingRecord::blank(asset, fingerprint, rule, known.layer)
         };

@@ -190,7 +190,7 @@ fn relate(
 fn attributes(metadata: &Map<String, Json>, models: &[Json]) -> Map<String, Json> {
     let mut attributes = Evidence::default();
     for key in ATTRIBUTES {
-        attributes.add(key, metadata.get(*key).cloned().unwrap_or_default());
+        attributes.add(*key, metadata.get(*key).cloned().unwrap_or_default());
     }
     let mut measured = Vec::new();
     for result in models.iter().flat_map(|model| entries(model.get("results").cloned().unwrap_or_default())).take(50) {
@@ -203,7 +203,7 @@ fn attributes(metadata: &Map<String, Json>, models: &[Json]) -> Map<String, Json
         }
     }
     attributes.add("performance", Json::Array(measured));
-    attributes.finish()
+    attributes.finish().into_map()
 }
 
 fn custom_code(asset: &AssetRef) -> crate::FindingRecord {
@@ -217,7 +217,7 @@ fn custom_code(asset: &AssetRef) -> crate::FindingRecord {
         categories: REMOTE_CODE,
         mark: String::new(),
     };
-    finding(asset, problem, Map::new())
+    finding(asset, problem, crate::Evidence::default())
 }
 
 fn undocumented(asset: &AssetRef, missing: &[&str]) -> crate::FindingRecord {

@@ -33,7 +33,7 @@ pub(super) fn read(source: &dyn Source, hints: &Hints, sink: &mut dyn Sink) -> R
     attributes.add("dtype", config.dtype);
     attributes.add("quantization", config.quantization);
     attributes.add("transformersVersion", config.transformers);
-    about(&mut report, &asset, "", attributes.finish())?;
+    about(&mut report, &asset, "", attributes.finish().into_map())?;
     for (repository, classes) in config.code {
         let elsewhere = !repository.is_empty();
         let from = if elsewhere { format!("the repository {repository}") } else { "its repository".to_owned() };

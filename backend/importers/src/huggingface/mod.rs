@@ -94,7 +94,7 @@ struct Problem {
     mark: String,
 }
 
-fn finding(asset: &AssetRef, problem: Problem, evidence: Map<String, Json>) -> FindingRecord {
+fn finding(asset: &AssetRef, problem: Problem, evidence: crate::Evidence) -> FindingRecord {
     let mut categories = Categories::default();
     categories.add_all(problem.categories);
     let identity = Fingerprint::of((asset.kind.as_str(), &asset.key), &["huggingface", problem.rule, &problem.mark]);

@@ -9,6 +9,7 @@ use serde_json::Map;
 use stance_engine::fingerprint::Fingerprint;
 use stance_shared::{AssetKind, Layer};
 
+use crate::category;
 use crate::json::{malformed, parse_line, read_lines};
 use crate::report::Report;
 use crate::sniff::Outline;
@@ -198,7 +199,7 @@ impl Log {
                 description: format!("LLM Guard's scanner {scanner} found something {times} in {on}."),
                 remediation: "Look at who sends this and what lies behind it; the guardrail treats only the sign."
                     .to_owned(),
-                categories: categories.iter().map(|category| (*category).to_owned()).collect(),
+                categories: category::of_table(categories),
                 evidence: evidence.finish(),
                 count: hits.count,
                 ..FindingRecord::blank(&asset, fingerprint, &scanner, Layer::Runtime)

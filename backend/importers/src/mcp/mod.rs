@@ -172,7 +172,7 @@ pub(crate) fn declare(
     attributes: Evidence,
 ) -> Result<Server, ImportError> {
     let asset = report.hint().filter(|hint| hint.kind == AssetKind::McpServer).cloned().unwrap_or(asset);
-    report.describe(&asset, name, attributes.finish())?;
+    report.describe(&asset, name, attributes.finish().into_map())?;
     if let Some(agent) = agent {
         report.relate(agent, RelationKind::DependsOn, &asset)?;
     }
@@ -196,7 +196,7 @@ pub(crate) fn offer(
     if definition.len() > 2 {
         attributes.add("definition", definition_hash(definition));
     }
-    report.describe(&tool, name, attributes.finish())?;
+    report.describe(&tool, name, attributes.finish().into_map())?;
     if server.asset.kind == AssetKind::McpServer {
         report.relate(&tool, RelationKind::ProvidedBy, &server.asset)?;
     } else {

@@ -13,6 +13,7 @@ use stance_shared::{AssetKind, Layer};
 
 use self::jsonc::Jsonc;
 use self::mapping::Rule;
+use crate::category;
 use crate::json::{Members, Value, malformed, read_object};
 use crate::mcp::{self, Connection, Server};
 use crate::report::Report;
@@ -241,7 +242,7 @@ impl Config<'_> {
             title: text::one_line(&format!("{}: {}", agent.key, rule.title), 300),
             description: format!("The setting `{setting}` lets every tool of every server run without asking."),
             remediation: rule.remediation.to_owned(),
-            categories: rule.categories.iter().map(|category| (*category).to_owned()).collect(),
+            categories: category::of_table(rule.categories),
             locations: vec![Location { uri: setting.to_owned(), line: None, snippet: None }],
             ..FindingRecord::blank(&agent, fingerprint, rule.id, Layer::Application)
         })
@@ -362,7 +363,7 @@ fn finding(
         title: text::one_line(&format!("Server {}: {}{name}", server.name, rule.title), 300),
         description: told.to_owned(),
         remediation: rule.remediation.to_owned(),
-        categories: rule.categories.iter().map(|category| (*category).to_owned()).collect(),
+        categories: category::of_table(rule.categories),
         locations: vec![Location { uri: format!("mcpServers/{}", server.name), line: None, snippet: None }],
         evidence: evidence.finish(),
         ..FindingRecord::blank(asset, fingerprint, rule.id, Layer::Application)

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use stance_shared::Severity;
 
 use crate::text;
@@ -204,7 +204,10 @@ pub(super) type Places = Vec<(&'static str, usize)>;
 
 /// Finds all phrases at once. Nothing when that can not be built, which a test excludes.
 static PHRASES: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasick::new(phrases().map(|(_, phrase)| phrase)).ok());
+    // Small enough for the fastest kind.
+    LazyLock::new(|| {
+        AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(phrases().map(|(_, phrase)| phrase)).ok()
+    });
 
 fn phrases() -> impl Iterator<Item = (&'static str, &'static str)> {
     SIGNS.iter().flat_map(|sign| sign.phrases.iter().map(|phrase| (sign.id, *phrase)))
@@ -232,8 +235,16 @@ pub(super) fn normal(text: &str) -> String {
     text::single_blanks(&shown).into_owned()
 }
 
+/// How many characters of the text a person does not see.
+pub(super) fn hidden(text: &str) -> usize {
+    if text::is_plain_line(text.as_bytes()) {
+        return 0;
+    }
+    text.chars().filter(|c| is_hidden(*c)).count()
+}
+
 /// Characters that a person does not see and a model reads: tags, zero-width, direction overrides, escapes.
-pub(super) const fn is_hidden(c: char) -> bool {
+const fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{E0000}'..='\u{E007F}' | '\u{200B}' | '\u{2060}'..='\u{2064}' | '\u{202A}'..='\u{202E}'
         | '\u{2066}'..='\u{2069}' | '\u{FEFF}' | '\u{00AD}' | '\u{001B}' | '\u{0008}')

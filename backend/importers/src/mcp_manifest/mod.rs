@@ -230,7 +230,7 @@ impl Manifest<'_> {
         });
         let mut evidence = Evidence::default();
         evidence.add("server", self.server.name.clone());
-        evidence.add(kind, name);
+        evidence.add(kind.to_owned(), name);
         evidence.add("signs", examples.collect::<Vec<_>>());
         let asset = &self.server.asset;
         let parts = ["mcp-manifest", &asset.key, kind, name];
@@ -238,7 +238,7 @@ impl Manifest<'_> {
         let shown = text::redact(name);
         self.report.finding(FindingRecord {
             severity,
-            title: text::one_line(&format!("{kind} {shown}: {told}"), 300),
+            title: text::one_line(&[kind, " ", &shown, ": ", &told].concat(), 300),
             description: format!(
                 "The text of `{place}` holds what has no place in a description: {told}. An agent reads it as part of its instructions."
             ),
@@ -316,7 +316,7 @@ impl Texts {
                     continue;
                 }
                 let excerpt = if sign.id == mapping::CHARACTERS {
-                    let hidden = text.chars().filter(|c| mapping::is_hidden(*c)).count();
+                    let hidden = mapping::hidden(text);
                     (hidden > 0).then(|| format!("{hidden} hidden characters"))
                 } else {
                     sign.find(&places, is_name).map(|at| excerpt(&normal, at))

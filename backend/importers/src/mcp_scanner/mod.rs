@@ -206,7 +206,7 @@ impl Import<'_> {
             };
             let mut evidence = Evidence::default();
             evidence.add("server", server.name.clone());
-            evidence.add(kind, name);
+            evidence.add(kind.to_owned(), name);
             evidence.add("analyzer", analyzer.clone());
             evidence.add("severity", found.severity.clone());
             evidence.add("threats", Json::from(threats.clone()));

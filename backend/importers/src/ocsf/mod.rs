@@ -118,7 +118,7 @@ impl Events<'_> {
         attributes.add("provider", cloud.and_then(|cloud| text_of(cloud, "provider")));
         let account = cloud.and_then(|cloud| object(cloud, "account"));
         attributes.add("account", account.and_then(|account| text_of(account, "uid")));
-        self.report.assess(&asset, Layer::Application, "", attributes.finish())?;
+        self.report.assess(&asset, Layer::Application, "", attributes.finish().into_map())?;
         match mapping::outcome(code, compliance, status) {
             Outcome::Failed => self.finding(event, class, &asset, &all),
             Outcome::Passed | Outcome::Closed => Ok(()),

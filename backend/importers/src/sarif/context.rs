@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::mapping;
 use super::model::{
     ArtifactLocation, AutomationDetails, Descriptor, DescriptorReference, ExternalFiles, Invocation, Message, Taxon,
     Taxonomy, VersionControl,
 };
+use super::{mapping, result};
 use crate::category::Categories;
 use crate::json::{Members, Value};
 use crate::{ImportError, text};
@@ -23,8 +23,12 @@ pub(super) struct Rule {
     pub id: String,
     pub name: String,
     pub short: String,
+    /// The short description as a title, unless it only repeats the id.
+    pub title: Option<String>,
     pub full: String,
     pub help: String,
+    /// From `help` and the rule's page.
+    pub remediation: String,
     pub help_uri: String,
     pub level: Option<String>,
     pub severity: Option<stance_shared::Severity>,
@@ -145,7 +149,7 @@ impl RunContext {
             let text = message.markdown.as_deref().or(message.text.as_deref()).unwrap_or_default();
             text::truncate(text, MAX_RULE_TEXT)
         };
-        let kept = Rule {
+        let mut kept = Rule {
             id: text::truncate(rule.id.trim(), 300),
             name: text::truncate(rule.name.as_deref().unwrap_or_default(), 300),
             short: text::one_line(rule.short_description.text.as_deref().unwrap_or_default(), 300),
@@ -157,10 +161,15 @@ impl RunContext {
             score: mapping::security_severity(&rule.properties),
             messages: rule.message_strings,
             categories: mapping::rule_categories(&rule.id, &rule.properties),
+            ..Rule::default()
         };
+        let says = !kept.short.is_empty() && !text::contains(&kept.short, &kept.id);
+        kept.title = says.then(|| text::one_line(&text::redact(&kept.short), 300));
+        let uri = Some(kept.help_uri.as_str()).filter(|uri| uri.starts_with("http"));
+        kept.remediation = result::how_to_mend(Some(kept.help.as_str()).filter(|help| !help.is_empty()), uri);
         let messages: usize =
             kept.messages.iter().map(|(id, m)| id.len() + m.text.as_ref().map_or(0, String::len) + 64).sum();
-        self.account(kept.full.len() + kept.help.len() + kept.short.len() + messages + 400)?;
+        self.account(kept.full.len() + kept.help.len() * 2 + kept.short.len() * 2 + messages + 400)?;
         if self.rules.len() <= component {
             self.rules.resize_with(component + 1, Vec::new);
         }

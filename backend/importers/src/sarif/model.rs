@@ -88,7 +88,7 @@ pub(super) struct PhysicalLocation {
     #[serde(deserialize_with = "or_default")]
     pub region: Region,
     #[serde(deserialize_with = "or_default")]
-    pub context_region: Region,
+    pub context_region: ContextRegion,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -107,7 +107,20 @@ pub(super) struct Region {
     pub start_column: Option<i64>,
     pub end_column: Option<i64>,
     #[serde(deserialize_with = "or_default")]
-    pub snippet: Message,
+    pub snippet: Snippet,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ContextRegion {
+    #[serde(deserialize_with = "or_default")]
+    pub snippet: Snippet,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Snippet {
+    pub text: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

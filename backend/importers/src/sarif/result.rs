@@ -6,7 +6,7 @@ use stance_shared::Severity;
 
 use super::context::{Rule, RunContext};
 use super::mapping;
-use super::model::{ArtifactLocation, Message, Properties, Region, SarifLocation, SarifResult};
+use super::model::{ArtifactLocation, Message, Properties, SarifLocation, SarifResult};
 use crate::category::Categories;
 use crate::record::NO_RULE;
 use crate::text::{self, Evidence};
@@ -38,7 +38,7 @@ pub(super) fn finding(run: &RunContext, asset: &AssetRef, mut result: SarifResul
         named.or(rule.map(|rule| rule.id.as_str())).map(str::trim).filter(|id| !id.is_empty()).unwrap_or(NO_RULE);
     let rule_id = text::truncate(rule_id, 300);
 
-    let message = message_text(&result.message, rule);
+    let message = message_text(std::mem::take(&mut result.message), rule);
     let score = mapping::security_severity(&result.properties).or_else(|| rule?.score);
     let categories = categories(run, rule, &rule_id, &result);
     let mut locations: Vec<Location> = result.locations.iter().take(50).filter_map(|l| location(run, l)).collect();
@@ -99,13 +99,15 @@ fn severity(result: &SarifResult, rule: Option<&Rule>, score: Option<f64>) -> Se
 }
 
 /// The message's text, from the rule's table where the result only gives an id, with `{0}` filled in.
-fn message_text(message: &Message, rule: Option<&Rule>) -> String {
-    let of = |message: &Message| {
-        message.text.clone().or_else(|| message.markdown.clone()).filter(|text| !text.trim().is_empty())
+fn message_text(message: Message, rule: Option<&Rule>) -> String {
+    let of = |text: Option<String>, markdown: Option<String>| text.or(markdown).filter(|text| !text.trim().is_empty());
+    let Message { text, markdown, id, arguments } = message;
+    let from_rule = || {
+        let message = rule?.messages.get(id.as_deref()?)?;
+        of(message.text.clone(), message.markdown.clone())
     };
-    let from_rule = || rule?.messages.get(message.id.as_deref()?).and_then(of);
-    let mut text = of(message).or_else(from_rule).unwrap_or_default();
-    for (i, argument) in message.arguments.iter().take(20).enumerate() {
+    let mut text = of(text, markdown).or_else(from_rule).unwrap_or_default();
+    for (i, argument) in arguments.iter().take(20).enumerate() {
         text = text.replace(&format!("{{{i}}}"), &text::truncate(argument, 1000));
     }
     text
@@ -113,6 +115,10 @@ fn message_text(message: &Message, rule: Option<&Rule>) -> String {
 
 /// The rule's short description, unless it only repeats the rule's id; then the message.
 fn title(rule: Option<&Rule>, rule_id: &str, message: &str) -> String {
+    // For most it was said with the rule.
+    if let Some(title) = rule.filter(|rule| rule.id == rule_id).and_then(|rule| rule.title.as_ref()) {
+        return title.clone();
+    }
     let short =
         rule.map(|rule| rule.short.as_str()).filter(|short| !short.is_empty() && !text::contains(short, rule_id));
     let name = rule.map(|rule| rule.name.as_str()).filter(|name| !name.is_empty());
@@ -123,25 +129,40 @@ fn title(rule: Option<&Rule>, rule_id: &str, message: &str) -> String {
 fn description(rule: Option<&Rule>, message: &str) -> String {
     let full =
         rule.map(|rule| rule.full.as_str()).filter(|full| !full.is_empty() && *full != message).unwrap_or_default();
-    let description = if full.is_empty() { message.to_owned() } else { format!("{message}\n\n{full}") };
-    text::evidence_text(description.trim(), 8000)
+    if full.is_empty() {
+        return text::evidence_text(message.trim(), 8000);
+    }
+    let description = [message, "\n\n", full].concat();
+    match description.trim() {
+        inner if inner.len() < description.len() => text::evidence_text(inner, 8000),
+        _ => text::evidence_text(description, 8000),
+    }
 }
 
 fn remediation(result: &SarifResult, rule: Option<&Rule>, message: &str) -> String {
     let fix =
         result.fixes.iter().find_map(|fix| fix.description.text.as_deref().or(fix.description.markdown.as_deref()));
     let said = result.properties.get("remediation").and_then(Value::as_str).or(fix);
+    // For most it was said with the rule.
+    if let Some(known) = rule.filter(|rule| said.is_none() && rule.help != message) {
+        return known.remediation.clone();
+    }
     let help = rule.map(|rule| rule.help.as_str()).filter(|help| !help.is_empty() && *help != message);
     let uri = rule.map(|rule| rule.help_uri.as_str()).filter(|uri| uri.starts_with("http"));
-    let text = match (said.or(help), uri) {
-        (Some(text), Some(uri)) if !text::contains(text, uri) => format!("{text}\n\n{uri}"),
-        (Some(text), _) => text.to_owned(),
-        (None, uri) => uri.unwrap_or_default().to_owned(),
-    };
-    text::evidence_text(&text, 8000)
+    how_to_mend(said.or(help), uri)
 }
 
-fn evidence(result: &mut SarifResult, rule: Option<&Rule>) -> serde_json::Map<String, Value> {
+/// What to do, and where to read on.
+pub(super) fn how_to_mend(text: Option<&str>, uri: Option<&str>) -> String {
+    match (text, uri) {
+        (Some(text), Some(uri)) if !text::contains(text, uri) => {
+            text::evidence_text([text, "\n\n", uri].concat(), 8000)
+        }
+        (text, uri) => text::evidence_text(text.or(uri).unwrap_or_default(), 8000),
+    }
+}
+
+fn evidence(result: &mut SarifResult, rule: Option<&Rule>) -> crate::Evidence {
     let mut evidence = Evidence::default();
     evidence.add("level", result.level.take().or_else(|| rule?.level.clone()));
     evidence.add("kind", result.kind.take());
@@ -184,12 +205,12 @@ fn location(run: &RunContext, location: &SarifLocation) -> Option<Location> {
             text::truncate(logical?, 1000)
         }
     };
-    let of_region = |region: &Region| region.snippet.text.clone().filter(|text| !text.trim().is_empty());
-    let snippet = of_region(&physical.region).or_else(|| of_region(&physical.context_region));
+    let snippets = [&physical.region.snippet, &physical.context_region.snippet];
+    let snippet = snippets.into_iter().filter_map(|s| s.text.as_deref()).find(|text| !text.trim().is_empty());
     Some(Location {
         uri,
         line: physical.region.start_line.and_then(|line| u32::try_from(line).ok()).filter(|line| *line > 0),
-        snippet: snippet.map(|text| text::evidence_text(&text, 2000)),
+        snippet: snippet.map(|text| text::evidence_text(text, 2000)),
     })
 }
 

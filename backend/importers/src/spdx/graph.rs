@@ -146,7 +146,7 @@ impl Graph<'_> {
             }
         }
         attributes.add("description", element.description);
-        self.report.describe(&asset, &name, attributes.finish())?;
+        self.report.describe(&asset, &name, attributes.finish().into_map())?;
         let layer = if kind == AssetKind::Model { Layer::Model } else { Layer::Data };
         self.report.assess(&asset, layer, "", Map::new())?;
         self.keep(element.id.len() + asset.key.len())?;

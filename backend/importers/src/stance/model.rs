@@ -1,6 +1,8 @@
 //! Stance's own records as other programs write them: strict, so that a typing error is an error and not a lost field.
 //! The GraphQL mutation `ingestFindings` takes the same inputs.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use stance_engine::fingerprint::Fingerprint;
@@ -85,17 +87,17 @@ impl AssetInput {
         }
         let tag = |(i, tag): (usize, &String)| required(&format!("tags[{i}]"), tag, 100);
         let tags = self.tags.iter().enumerate().map(tag).collect::<Result<_, _>>()?;
-        Ok(AssetRecord { asset, name, attributes: small("attributes", self.attributes)?, tags })
+        Ok(AssetRecord { asset, name, attributes: small("attributes", self.attributes)?.into_map(), tags })
     }
 }
 
 /// A JSON object of at most 16 KiB, redacted.
-fn small(path: &str, map: Map<String, Value>) -> Result<Map<String, Value>, Invalid> {
+fn small(path: &str, map: Map<String, Value>) -> Result<crate::Evidence, Invalid> {
     if serde_json::to_string(&map).is_ok_and(|text| text.len() > 16 << 10) {
         return invalid(path, "must be at most 16 KiB as JSON");
     }
     let mut evidence = Evidence::default();
-    map.into_iter().for_each(|(key, value)| evidence.add(&text::truncate(&key, 200), value));
+    map.into_iter().for_each(|(key, value)| evidence.add(text::truncate(key, 200), value));
     Ok(evidence.finish())
 }
 
@@ -228,7 +230,7 @@ impl FindingInput {
             title: text::one_line(&text::redact(&required("title", &self.title, 300)?), 300),
             description: text::redact(&at_most("description", &self.description, 8000)?).into_owned(),
             remediation: text::redact(&at_most("remediation", &self.remediation, 8000)?).into_owned(),
-            categories: self.categories,
+            categories: self.categories.into_iter().map(Cow::Owned).collect(),
             locations,
             evidence: small("evidence", self.evidence)?,
             count: self.count.unwrap_or(1),

@@ -114,7 +114,7 @@ fn mcp_scanner_gives_one_finding_per_item_and_analyzer() {
         ]
     );
     assert!(by_rule(&records, "readiness: unknown").categories.is_empty());
-    assert!(by_rule(&records, "yara: TOOL POISONING").categories.contains(&"owasp-mcp@0.1:MCP03".to_owned()));
+    assert!(by_rule(&records, "yara: TOOL POISONING").categories.contains(&"owasp-mcp@0.1:MCP03".into()));
     assert_eq!(related(&records, RelationKind::MayCall), [("cursor", "notes/export"), ("cursor", "notes/search")]);
     assert_eq!((info.complete, gaps(&records, "tool-error")[0].subject.as_str()), (false, "mail/slow"));
     // The three shapes say the same.
@@ -272,8 +272,7 @@ fn radar_graphs_become_agents_tools_and_models() {
 #[test]
 fn ai_infra_guard_names_what_it_filed_under_the_last_number() {
     let (_, records) = fixture("ai_infra_guard", "many");
-    let all: Vec<_> =
-        findings(&records).iter().map(|f| (f.rule.as_str(), f.severity, f.categories[0].as_str())).collect();
+    let all: Vec<_> = findings(&records).iter().map(|f| (f.rule.as_str(), f.severity, &*f.categories[0])).collect();
     assert_eq!(
         all,
         [

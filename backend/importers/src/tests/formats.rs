@@ -56,7 +56,7 @@ fn sarif_reads_what_stands_behind_its_results() {
     all.sort_by_key(|finding| std::cmp::Reverse(&finding.rule));
     assert_eq!((all[1].rule.as_str(), all[1].title.as_str()), ("(no rule)", "no rule at all"));
     assert_eq!((all[0].rule.as_str(), all[0].locations[0].uri.as_str()), ("P1", "b.py"));
-    assert_eq!((all[0].title.as_str(), all[0].categories[0].as_str()), ("From an extension", "cwe@4:CWE-79"));
+    assert_eq!((all[0].title.as_str(), &*all[0].categories[0]), ("From an extension", "cwe@4:CWE-79"));
     assert_eq!((info.tool.as_str(), info.complete), ("acme-host, acme-lint", false));
     let errors: Vec<_> =
         gaps(&records, "tool-error").iter().map(|gap| (gap.subject.as_str(), gap.reason.as_str())).collect();

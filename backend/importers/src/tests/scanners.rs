@@ -336,7 +336,7 @@ fn generic_findings_keep_what_their_fields_say() {
         ("ACME-7", Severity::Critical, Some(9.8), 3)
     );
     assert_eq!((pickle.locations[0].uri.as_str(), pickle.locations[0].line), ("portal/models.py", Some(41)));
-    assert!(pickle.categories.contains(&"cwe@4:CWE-502".to_owned()) && pickle.layer == stance_shared::Layer::Model);
+    assert!(pickle.categories.contains(&"cwe@4:CWE-502".into()) && pickle.layer == stance_shared::Layer::Model);
     assert_eq!(pickle.remediation, "Load safetensors.\n\nhttps://acme.example/rules/7");
     assert_eq!(component.rule, "CVE-2023-46229");
     assert!(component.suppression.is_none() && component.evidence["risk accepted"] == true, "a person accepts risks");

@@ -4,6 +4,7 @@ use stance_engine::fingerprint::Fingerprint;
 use stance_shared::Layer;
 
 use super::model::{License, Misconfiguration, Modified, Secret, Vulnerability};
+use crate::category;
 use crate::category::Categories;
 use crate::package::{self, Package};
 use crate::text::{self, Evidence};
@@ -51,7 +52,7 @@ pub(super) fn vulnerability(asset: &AssetRef, target: &Target, found: Vulnerabil
     evidence.add("severitySource", found.severity_source.clone());
     evidence.add("weaknesses", found.cwe_ids.clone());
     for (source, cvss) in found.cvss.iter().take(20) {
-        evidence.add(&format!("cvss.{}", text::one_line(source, 40)), cvss.score());
+        evidence.add(["cvss.", &text::one_line(source, 40)].concat(), cvss.score());
     }
     let file = if found.pkg_path.is_empty() { target.file() } else { &found.pkg_path };
     let vulnerability = package::Vulnerability {
@@ -116,7 +117,7 @@ pub(super) fn secret(asset: &AssetRef, target: &Target, found: Secret) -> Findin
             text::one_line(title, 200)
         ),
         remediation: "Revoke the secret, and take it out of the file and its history.".to_owned(),
-        categories: SECRET.iter().map(|category| (*category).to_owned()).collect(),
+        categories: category::of_table(SECRET),
         locations: place(uri.clone(), found.start_line, Some(text::evidence_text(&found.text, 500))),
         evidence: evidence.finish(),
         ..FindingRecord::blank(

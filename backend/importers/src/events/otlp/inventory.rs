@@ -24,7 +24,7 @@ impl Inventory {
         if self.0.len() == MAX_ASSETS || self.0.contains_key(&asset) {
             return;
         }
-        let (name, attributes) = (text::one_line(&text::redact(name), 300), attributes().finish());
+        let (name, attributes) = (text::one_line(&text::redact(name), 300), attributes().finish().into_map());
         self.0.insert(asset.clone(), AssetRecord { asset, name, attributes, tags: Vec::new() });
     }
 
