@@ -119,15 +119,16 @@ pub(crate) fn finding(asset: &AssetRef, found: Weakness<'_>, evidence: Evidence)
     mapping::complete_categories(found.tool, found.rule, &mut categories);
     let is_secret = is_secret(&categories);
     let shown = |text: &str, max| match is_secret {
-        true => text::evidence_text(&without_literals(text), max),
+        true => text::evidence_text(without_literals(text), max),
         false => text::evidence_text(text, max),
     };
     let uri = text::normalize_uri(found.path, None);
     let snippet = found.mark.snippet.map(|snippet| shown(snippet, 2000)).filter(|snippet| !snippet.trim().is_empty());
     let rule = text::truncate(found.rule, 300);
     // A message, and a rule, may be nothing but white space and control characters.
-    let titles = [text::one_line(&shown(found.message, 1000), 300), text::one_line(&rule, 300), NO_RULE.to_owned()];
-    let title = titles.into_iter().find(|title| !title.is_empty()).unwrap_or_default();
+    let titles = [Cow::Owned(shown(found.message, 1000)), Cow::Borrowed(rule.as_str()), Cow::Borrowed(NO_RULE)];
+    let mut titles = titles.into_iter().map(|title| text::one_line(&title, 300));
+    let title = titles.find(|title| !title.is_empty()).unwrap_or_default();
     let layer = mapping::layer(found.tool, &categories);
     FindingRecord {
         severity: found.severity,

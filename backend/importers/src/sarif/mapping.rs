@@ -65,7 +65,7 @@ pub(super) fn score_severity(score: f64) -> Severity {
 pub(super) const MODEL_SCANNERS: &[&str] = &["modelaudit", "modelscan", "picklescan", "fickling"];
 
 pub(super) fn is_model_scanner(tool: &str) -> bool {
-    MODEL_SCANNERS.contains(&tool.to_lowercase().as_str())
+    MODEL_SCANNERS.iter().any(|scanner| tool.eq_ignore_ascii_case(scanner))
 }
 
 /// Categories by (tool, rule), for tools that name none in their reports. A tool that ends in `*` is a prefix.
@@ -173,13 +173,11 @@ pub(crate) fn add_properties(properties: &Properties, categories: &mut Categorie
 
 /// Adds what the tables say of the tool's rule, and then what all of it means for an AI system.
 pub(crate) fn complete_categories(tool: &str, rule: &str, categories: &mut Categories) {
-    let tool = tool.to_lowercase();
-    let matches = |pattern: &str, text: &str| match pattern.strip_suffix('*') {
-        Some(prefix) => text.starts_with(prefix),
-        None => text == pattern,
+    let is_of = |pattern: &str| {
+        let tool = tool.to_lowercase();
+        pattern.strip_suffix('*').map_or_else(|| tool == pattern, |prefix| tool.starts_with(prefix))
     };
-
-    for (_, _, references) in RULE_CATEGORIES.iter().filter(|row| matches(row.0, &tool) && matches(row.1, rule)) {
+    for (_, _, references) in RULE_CATEGORIES.iter().filter(|row| row.1 == rule && is_of(row.0)) {
         categories.add_all(references);
     }
     for (weakness, references) in AI_MEANING {
