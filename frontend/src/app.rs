@@ -59,6 +59,8 @@ pub enum Setting {
     Jobs,
     /// What is kept of runtime events.
     Runtime,
+    /// Where notices go, and who hears of what.
+    Notifications,
 }
 
 impl Page {
@@ -87,6 +89,7 @@ impl Page {
             (Some("settings"), Some("sessions"), None) => Self::Settings(Setting::Sessions),
             (Some("settings"), Some("jobs"), None) => Self::Settings(Setting::Jobs),
             (Some("settings"), Some("runtime"), None) => Self::Settings(Setting::Runtime),
+            (Some("settings"), Some("notifications"), None) => Self::Settings(Setting::Notifications),
             (Some("audit"), None, _) => Self::Audit,
             _ => Self::NotFound,
         }

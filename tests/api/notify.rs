@@ -11,7 +11,7 @@ use axum::{
 use ring::hmac;
 use serde_json::{Value, json};
 use stance_tests::{Client, Options, Organization, Stance, wait_for};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
@@ -49,6 +49,10 @@ struct Receiver {
     next: Arc<Mutex<Vec<u16>>>,
 }
 
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Receiver {
     async fn start() -> Result<(Self, String)> {
         let receiver = Self::default();
@@ -61,11 +65,11 @@ impl Receiver {
     }
 
     fn answers(&self, statuses: &[u16]) {
-        *self.next.lock().unwrap() = statuses.to_vec();
+        *lock(&self.next) = statuses.to_vec();
     }
 
     fn all(&self) -> Vec<Came> {
-        self.came.lock().unwrap().clone()
+        lock(&self.came).clone()
     }
 
     async fn wait(&self, count: usize) -> Result<Vec<Came>> {
@@ -74,10 +78,10 @@ impl Receiver {
 }
 
 async fn receive(State(receiver): State<Receiver>, uri: axum::http::Uri, headers: HeaderMap, body: String) -> Response {
-    receiver.came.lock().unwrap().push(Came { path: uri.path().to_owned(), headers, body });
-    let mut next = receiver.next.lock().unwrap();
+    lock(&receiver.came).push(Came { path: uri.path().to_owned(), headers, body });
+    let mut next = lock(&receiver.next);
     let status = if next.is_empty() { 200 } else { next.remove(0) };
-    let status = StatusCode::from_u16(status).unwrap();
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT);
     (status, [(header::LOCATION, "/elsewhere")], "<b>the receiver's answer</b>").into_response()
 }
 

@@ -4,12 +4,16 @@
 //! browser it is posted to `/graphql` with the session cookie. Both give the reply as text, which [`parse`] reads: so there is
 //! one kind of resource for all pages, and the text that the server rendered from is what the browser hydrates from.
 
+#[cfg(not(feature = "hydrate"))]
+mod notify;
 mod operations;
 mod read;
 #[cfg(not(feature = "hydrate"))]
 mod runtime;
 mod transport;
 
+#[cfg(not(feature = "hydrate"))]
+pub use notify::*;
 pub use operations::*;
 #[cfg(not(feature = "hydrate"))]
 pub use runtime::*;

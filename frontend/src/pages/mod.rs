@@ -6,6 +6,8 @@ mod findings;
 mod formats;
 mod imports;
 mod inventory;
+#[cfg(not(feature = "hydrate"))]
+mod notify;
 mod overview;
 mod public;
 mod report;

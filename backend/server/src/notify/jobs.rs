@@ -108,7 +108,7 @@ pub(super) async fn route(db: &Db, ctx: &Ctx) -> Result<bool> {
 
 /// What there is to send, or why it is not sent.
 enum Prepared {
-    Send { channel: Channel, to: Option<String>, told: Vec<Told>, organization: String },
+    Send { channel: Box<Channel>, to: Option<String>, told: Vec<Told>, organization: String },
     Drop(String),
 }
 
@@ -161,7 +161,7 @@ async fn prepare(db: &Db, ctx: &Ctx, claimed: &Claimed) -> Result<Prepared> {
         return Ok(Prepared::Drop("The channel has no addresses of its own any more.".into()));
     }
     let organization = deliveries_repo::organization_name(&mut tx).await?;
-    Ok(Prepared::Send { channel, to, told, organization })
+    Ok(Prepared::Send { channel: Box::new(channel), to, told, organization })
 }
 
 async fn settle(db: &Db, ctx: &Ctx, claimed: &Claimed, attempt: &Attempt) -> Result<()> {

@@ -64,12 +64,13 @@ pub fn served() -> AnyView {
         ["runtime", "playground"] => playground::playground(params),
         ["inventory", id, "runtime"] => agent::agent((*id).to_owned()),
         ["settings", "runtime"] => settings::settings(),
+        ["settings", "notifications"] => super::notify::settings(params),
         _ => super::not_found(),
     }
 }
 
 /// Whether the viewer has a permission.
-fn may(permission: &str) -> bool {
+pub(super) fn may(permission: &str) -> bool {
     state::viewer().can(permission)
 }
 
@@ -110,7 +111,11 @@ fn window_switch(path: &str, params: &Params) -> AnyView {
 }
 
 /// A switch between views of a list: `(parameters, label, whether it is the current one)`.
-fn switch<const N: usize>(name: &'static str, path: &str, views: [(Params, &'static str, bool); N]) -> AnyView {
+pub(super) fn switch<const N: usize>(
+    name: &'static str,
+    path: &str,
+    views: [(Params, &'static str, bool); N],
+) -> AnyView {
     let links = views.map(|(params, label, current)| {
         view! { <a href=params.on(path) aria-current=current.then_some("true") data-noscroll="">{label}</a> }
     });
@@ -193,7 +198,7 @@ fn amount(input: Option<i64>, output: Option<i64>, ms: Option<f64>, bytes: Optio
 }
 
 /// A time with its seconds; of another day with the day.
-fn moment(time: &str) -> AnyView {
+pub(super) fn moment(time: &str) -> AnyView {
     let Some(t) = format::seconds(time) else { return c::text(time) };
     let clock = format!("{}:{:02}", format::clock(t), t.rem_euclid(60));
     let today = format::iso_day(t) == format::iso_day(c::now());
@@ -237,7 +242,7 @@ fn opens(count: i64, href: String) -> AnyView {
 }
 
 /// A table with its caption for screen readers.
-fn table(caption: &'static str, heads: AnyView, rows: AnyView) -> AnyView {
+pub(super) fn table(caption: &'static str, heads: AnyView, rows: AnyView) -> AnyView {
     view! {
         <div class="tbl"><table><caption class="vh">{caption}</caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>
     }
@@ -245,7 +250,7 @@ fn table(caption: &'static str, heads: AnyView, rows: AnyView) -> AnyView {
 }
 
 /// A question before something that can not be taken back: what it does, the button that does it, the way back.
-fn question(text: AnyView, button: AnyView, back: String) -> AnyView {
+pub(super) fn question(text: AnyView, button: AnyView, back: String) -> AnyView {
     view! {
         <div class="note" role="alert">{icon(icons::TRIANGLE_ALERT)}<div>{text}</div>
             <div class="end">{button}<a class="btn sm" href=back data-noscroll="">"Keep"</a></div></div>

@@ -18,11 +18,12 @@ use crate::{
 /// `/settings/…`
 pub fn settings(setting: Setting) -> AnyView {
     let viewer = state::viewer();
-    let all: [(Setting, &'static str, &'static str, &'static str, &str); 6] = [
+    let all: [(Setting, &'static str, &'static str, &'static str, &str); 7] = [
         (Setting::Organization, "organization", "Organization", icons::BUILDING_2, "organization:read"),
         (Setting::Members, "members", "Members", icons::USERS, "member:read"),
         (Setting::Tokens, "tokens", "API tokens", icons::KEY_ROUND, "token:read"),
         (Setting::Runtime, "runtime", "Runtime", icons::ACTIVITY, "policy:read"),
+        (Setting::Notifications, "notifications", "Notifications", icons::MESSAGE_SQUARE_TEXT, "notification:read"),
         (Setting::Sessions, "sessions", "Password and sessions", icons::MONITOR, "account:manage"),
         (Setting::Jobs, "jobs", "Failed jobs", icons::LIST_RESTART, "job:read"),
     ];
@@ -40,7 +41,7 @@ pub fn settings(setting: Setting) -> AnyView {
         Setting::Tokens => tokens::tokens(),
         Setting::Sessions => account::account(),
         Setting::Jobs => jobs::jobs(),
-        Setting::Runtime => served::served(),
+        Setting::Runtime | Setting::Notifications => served::served(),
     };
     view! {
         {layout::top(Some(("Settings", "/settings/organization")), title, none())}
