@@ -92,6 +92,6 @@ pub(super) fn suppression(analysis: &Analysis) -> Option<Suppression> {
     let why = if why.is_empty() { "the analysis gives no reason".to_owned() } else { why.join(": ") };
     Some(Suppression {
         origin: format!("CycloneDX analysis.state {state}"),
-        justification: text::evidence_text(&format!("{state}: {why}"), 1000),
+        justification: text::evidence_text(format!("{state}: {why}"), 1000),
     })
 }

@@ -513,5 +513,5 @@ fn remediation(vulnerability: &Vulnerability, url: &str) -> String {
     if url.starts_with("http") {
         said.push(text::one_line(url, 500));
     }
-    text::evidence_text(&said.join("\n\n"), 8000)
+    text::evidence_text(said.join("\n\n"), 8000)
 }

@@ -334,7 +334,7 @@ impl Import<'_> {
         };
         let mut finding = code::finding(&self.asset, weakness, evidence);
         let advice = [item.mitigation, item.references].into_iter().flatten().filter(|text| !text.trim().is_empty());
-        finding.remediation = text::evidence_text(&advice.collect::<Vec<_>>().join("\n\n"), 8000);
+        finding.remediation = text::evidence_text(advice.collect::<Vec<_>>().join("\n\n"), 8000);
         finding.description = text::evidence_text(item.description.trim(), 8000);
         finding.score = item.cvssv4_score.or(item.cvssv3_score).filter(|score| (0.0..=10.0).contains(score));
         finding.count = item.nb_occurences.and_then(whole).map_or(1, u64::from);

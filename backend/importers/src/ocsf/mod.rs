@@ -231,7 +231,7 @@ impl Events<'_> {
         self.report.finding(FindingRecord {
             severity,
             title: if title.is_empty() { rule.clone() } else { title },
-            description: text::evidence_text(&told.join("\n\n"), 8000),
+            description: text::evidence_text(told.join("\n\n"), 8000),
             remediation: text::evidence_text(&advice, 8000),
             categories: categories.into_vec(),
             locations: locations

@@ -280,6 +280,6 @@ fn suppression(statement: &Statement) -> Option<Suppression> {
     let why = if why.is_empty() { "the statement gives no reason".to_owned() } else { why.join(": ") };
     Some(Suppression {
         origin: format!("OpenVEX status {status}"),
-        justification: text::evidence_text(&format!("{status}: {why}"), 1000),
+        justification: text::evidence_text(format!("{status}: {why}"), 1000),
     })
 }

@@ -313,7 +313,7 @@ impl Group {
             .map_or("", |provider| if provider.label().is_empty() { provider.id() } else { provider.label() });
         let example = Example {
             prompt: text::evidence_text(&prompt, 1500),
-            output: text::evidence_text(&output.unwrap_or_default(), 1500),
+            output: text::evidence_text(output.unwrap_or_default(), 1500),
             reason: text::evidence_text(row.reason().unwrap_or_default(), 500),
             strategy,
             provider: text::one_line(provider, 200),

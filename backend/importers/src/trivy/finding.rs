@@ -88,7 +88,7 @@ pub(super) fn misconfiguration(asset: &AssetRef, target: &Target, found: Misconf
     FindingRecord {
         severity: package::severity(&found.severity),
         title: text::one_line(title, 300),
-        description: text::evidence_text(&format!("{}\n\n{}", found.message.trim(), found.description.trim()), 8000),
+        description: text::evidence_text(format!("{}\n\n{}", found.message.trim(), found.description.trim()), 8000),
         remediation: text::truncate(remediation.join("\n\n").trim(), 8000),
         categories: categories.into_vec(),
         locations: place(uri.clone(), found.cause_metadata.start_line, None),
