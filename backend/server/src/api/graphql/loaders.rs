@@ -12,9 +12,8 @@ use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use futures::future::try_join_all;
 use stance_engine::risk::CheckResult;
 use stance_shared::{
-    AgentSessionId, AssetId, ChannelId, ContainmentId, DecisionId, DeliveryId, EnforcementPointId, EventId, FindingId, PolicyId, ReportId,
-    RuleId,
-    SensorId, UserId,
+    AgentSessionId, AssetId, ChannelId, ContainmentId, DecisionId, DeliveryId, EnforcementPointId, EventId, FindingId,
+    PolicyId, ReportId, RuleId, SensorId, UserId,
 };
 use std::{collections::HashMap, hash::Hash};
 

@@ -4,8 +4,8 @@ use super::{containment, findings, identity, imports, inventory, notify, runtime
 use crate::kernel::{Error, Result};
 use async_graphql::{Context, ID, Interface, Object};
 use stance_shared::{
-    AgentSessionId, AssetId, ChannelId, ContainmentId, DecisionId, DeliveryId, EnforcementPointId, EventId, FindingId, InvitationId, PolicyId,
-    RelationId, ReportId, RuleId, SensorId, TenantId, TokenId, TypedId, UserId,
+    AgentSessionId, AssetId, ChannelId, ContainmentId, DecisionId, DeliveryId, EnforcementPointId, EventId, FindingId,
+    InvitationId, PolicyId, RelationId, ReportId, RuleId, SensorId, TenantId, TokenId, TypedId, UserId,
 };
 use uuid::Uuid;
 
