@@ -249,6 +249,9 @@ async fn ids(tenant: &Tenant, row: &Row, may: bool) -> Result<Ids> {
     if may && row.call.contains("$guest") {
         ids.insert("guest", tenant.invite("another@example.test", "VIEWER").await?.0);
     }
+    if may && row.call.contains("$held") {
+        ids.insert("held", tenant.contain("TOOLS_ONLY").await?);
+    }
     if may && row.call.contains("$part") {
         tenant.join().await?;
     }

@@ -29,6 +29,10 @@ impl Handle for Dispatch {
             // Nothing follows from it yet.
             Job::IncidentChanged { .. } => Ok(Outcome::Done),
             Job::Notify => notify::jobs::run(db, ctx, &self.outbound, &self.origin).await,
+            Job::KeepContainments => {
+                runtime::containment::keep(db, ctx, &self.outbound).await?;
+                Ok(Outcome::Done)
+            }
             Job::ExpireDecisions => {
                 // A batch at a time, each a transaction of its own.
                 while findings::expire_due(db, ctx).await? > 0 {}

@@ -74,6 +74,8 @@ pub enum Job {
     IncidentChanged { incident: IncidentId },
     /// Decides who hears of new notices, and sends what is due.
     Notify,
+    /// Tells enforcement points what they have not proven yet, ends what has expired.
+    KeepContainments,
 }
 
 impl Job {
@@ -90,6 +92,7 @@ impl Job {
             Self::WatchClocks => "watch_clocks",
             Self::IncidentChanged { .. } => "incident_changed",
             Self::Notify => "notify",
+            Self::KeepContainments => "keep_containments",
         }
     }
 

@@ -10,6 +10,7 @@
 
 pub mod audit;
 pub mod connection;
+pub mod containment;
 pub mod error;
 mod explorer;
 pub mod findings;
@@ -53,6 +54,7 @@ pub struct Query(
     posture::PostureQuery,
     runtime::RuntimeQuery,
     notify::NotifyQuery,
+    containment::ContainmentQuery,
     jobs::JobsQuery,
 );
 
@@ -65,6 +67,7 @@ pub struct Mutation(
     imports::ImportsMutation,
     runtime::RuntimeMutation,
     notify::NotifyMutation,
+    containment::ContainmentMutation,
     jobs::JobsMutation,
 );
 
