@@ -84,7 +84,7 @@ impl Needs {
     #[must_use]
     pub fn parts(&self, text: &str, at: &[usize]) -> Vec<Range<usize>> {
         let (Some(length), Some(others)) = (self.length, self.digits.checked_sub(1)) else {
-            return Vec::from_iter((at.len() >= self.digits).then(|| 0..text.len()));
+            return Vec::from_iter((at.len() >= self.digits).then_some(0..text.len()));
         };
         let mut parts: Vec<Range<usize>> = Vec::new();
         for (first, last) in at.iter().zip(at.get(others..).unwrap_or_default()) {
