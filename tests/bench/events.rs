@@ -16,13 +16,15 @@ const ROUNDS: usize = 5;
 /// How often a page is asked for.
 const ASKED: usize = 30;
 
-/// A request's lines: prompts, answers and tool calls of 200 agents, spread over the last day.
+/// A request's lines: prompts, answers and tool calls of 200 agents, in runs of twelve steps, one every 10 ms since midnight: as they
+/// come, in the order of time.
 fn lines(begin: usize, now: &str) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     let day = now.split('T').next().context("no day")?;
     for n in begin..begin + BATCH {
-        let at = format!("{day}T{:02}:{:02}:{:02}.{:03}Z", 0, n / 60 % 60, n % 60, n % 1000);
-        let agent = format!("agent-{}", n % 200);
+        let (second, hundredth) = (n / 100, n % 100);
+        let at = format!("{day}T{:02}:{:02}:{:02}.{hundredth:02}Z", second / 3600 % 24, second / 60 % 60, second % 60);
+        let agent = format!("agent-{}", n / 12 % 200);
         let common = json!({ "id": n.to_string(), "at": at, "agent": agent, "session": format!("s-{}", n / 12) });
         let own = match n % 3 {
             0 => json!({ "kind": "PROMPT", "text": format!("Which train goes to town {n}?") }),

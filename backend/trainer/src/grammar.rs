@@ -7,17 +7,18 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     include_str!("grammar/attacks.txt"),
     include_str!("grammar/indirect.txt"),
     include_str!("grammar/more.txt"),
     include_str!("grammar/benign.txt"),
     include_str!("grammar/common.txt"),
     include_str!("grammar/languages.txt"),
+    include_str!("grammar/calls.txt"),
 ];
 
 /// The kinds of text, what each counts as, and its share of the texts made.
-const KINDS: [(&str, Label, &str, usize); 26] = [
+const KINDS: [(&str, Label, &str, usize); 28] = [
     ("DIRECT", Label::Attack, "direct", 10),
     ("EXTRACTION", Label::Attack, "direct", 10),
     ("CODEWORD", Label::Attack, "direct", 5),
@@ -35,6 +36,7 @@ const KINDS: [(&str, Label, &str, usize); 26] = [
     ("MAILBOT", Label::Attack, "indirect", 9),
     ("HIDDENTOOL", Label::Attack, "tool_poisoning", 7),
     ("@hiddentool", Label::Attack, "tool_poisoning", 7),
+    ("@attackcall", Label::Attack, "indirect", 6),
     ("PERSONAPROMPT", Label::Benign, "hard_negative", 16),
     ("DISCUSS", Label::Benign, "hard_negative", 16),
     ("HARDNEG", Label::Benign, "hard_negative", 28),
@@ -42,6 +44,7 @@ const KINDS: [(&str, Label, &str, usize); 26] = [
     ("BENIGNDOC", Label::Benign, "benign_document", 26),
     ("BENIGNTOOL", Label::Benign, "benign_tool", 14),
     ("BENIGN_", Label::Benign, "benign", 14),
+    ("@benigncall", Label::Benign, "benign_tool", 12),
     ("BENIGNCODE", Label::Benign, "benign_code", 4),
     ("BENIGNENC", Label::Benign, "hard_negative", 12),
 ];
@@ -66,6 +69,8 @@ impl Grammar {
             }
         }
         lists.insert("@hiddentool", vec!["@tool:{HIDDENTOOL}"]);
+        lists.insert("@attackcall", vec!["@call:{DIRECT}", "@call:{EXTRACTION}", "@call:{NAKED}", "@call:{DIRECT}"]);
+        lists.insert("@benigncall", vec!["@call:{value}", "@call:{value}", "{plaincall}"]);
         lists.insert("BENIGNCODE", vec!["{code}", "{code}\n\n{code}"]);
         lists.insert(
             "BENIGNENC",
@@ -152,7 +157,7 @@ impl Grammar {
                 rest = &rest[end + 1..];
                 continue;
             }
-            let directive = ["@delim:", "@encode:", "@ordinary:", "@carry:", "@tool:"]
+            let directive = ["@delim:", "@encode:", "@ordinary:", "@carry:", "@call:", "@tool:"]
                 .into_iter()
                 .find_map(|d| Some((d, rest.strip_prefix(d)?)));
             if let Some((directive, argument)) = directive {
@@ -162,6 +167,7 @@ impl Grammar {
                     "@encode:" => encode::any(&inner, random),
                     "@ordinary:" => encode::ordinary(&inner, random),
                     "@carry:" => self.carry("carrier", &inner, random),
+                    "@call:" => self.carry("call", &inner, random),
                     _ => self.carry("tool", &inner, random),
                 });
                 return out;

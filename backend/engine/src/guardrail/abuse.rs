@@ -3,7 +3,7 @@
 //! Only shapes are looked at. What a text asks for ("repeat this word for ever") is the rules' and the model's matter.
 
 use super::text::Word;
-use std::{collections::HashMap, ops::Range};
+use std::ops::Range;
 
 /// Words in a text before repetition means anything.
 const MIN_WORDS: usize = 200;
@@ -30,23 +30,15 @@ pub fn shapes(text: &str, lower: &str, words: &[Word]) -> Vec<Shape> {
     let all = 0..text.len();
     let mut shapes = Vec::new();
     if words.len() >= MIN_WORDS {
-        let mut counts: HashMap<&str, usize> = HashMap::new();
-        for word in words.iter().filter(|word| word.text.len() > 1) {
-            *counts.entry(&lower[word.text.clone()]).or_default() += 1;
-        }
-        let most = counts.values().copied().max().unwrap_or(0);
-        if share(most, words.len()) > MAX_SHARE {
+        let long = words.iter().filter(|word| word.text.len() > 1).map(|word| &lower[word.text.clone()]);
+        if share(most(long), words.len()) > MAX_SHARE {
             let reason = "one word makes up most of the text";
             shapes.push(Shape { rule: "abuse.repetition", reason, score: 0.6, span: all.clone() });
         }
     }
-    let mut lines: HashMap<&str, usize> = HashMap::new();
-    let mut line_count = 0;
-    for line in text.lines().filter(|line| line.len() > 8) {
-        *lines.entry(line).or_default() += 1;
-        line_count += 1;
-    }
-    if line_count >= MIN_WORDS && share(lines.values().copied().max().unwrap_or(0), line_count) > MAX_SHARE {
+    let lines = || text.lines().filter(|line| line.len() > 8);
+    let line_count = lines().count();
+    if line_count >= MIN_WORDS && share(most(lines()), line_count) > MAX_SHARE {
         let reason = "one line makes up most of the text";
         shapes.push(Shape { rule: "abuse.repetition", reason, score: 0.6, span: all });
     }
@@ -56,11 +48,30 @@ pub fn shapes(text: &str, lower: &str, words: &[Word]) -> Vec<Shape> {
     shapes
 }
 
+/// How often what occurs most occurs, if that is more than half of the time: by the vote of Boyer and Moore.
+fn most<'a>(of: impl Iterator<Item = &'a str> + Clone) -> usize {
+    let (mut leader, mut votes) = ("", 0_usize);
+    for one in of.clone() {
+        match votes {
+            0 => (leader, votes) = (one, 1),
+            _ if one == leader => votes += 1,
+            _ => votes -= 1,
+        }
+    }
+    of.filter(|one| *one == leader).count()
+}
+
 fn share(part: usize, whole: usize) -> f64 {
     part as f64 / whole.max(1) as f64
 }
 
 fn run(text: &str) -> Option<Shape> {
+    // Within a run the bytes repeat after 12, whether a character has 1, 2, 3 or 4 of them; steps are short enough for none to be missed.
+    let bytes = text.as_bytes();
+    let mut looks = (0..bytes.len()).step_by(MAX_RUN / 4);
+    if !looks.any(|at| bytes.get(at..at + 24).is_some_and(|piece| piece[..12] == piece[12..])) {
+        return None;
+    }
     let (mut from, mut length, mut last) = (0, 0, '\0');
     for (at, char) in text.char_indices() {
         if char == last && !char.is_whitespace() && !matches!(char, '-' | '=' | '_' | '*' | '#') {
@@ -77,6 +88,9 @@ fn run(text: &str) -> Option<Shape> {
 }
 
 fn nesting(text: &str) -> Option<Shape> {
+    if text.bytes().filter(|byte| matches!(byte, b'{' | b'[' | b'(')).count() <= MAX_NESTING {
+        return None;
+    }
     let mut open = 0_usize;
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate() {

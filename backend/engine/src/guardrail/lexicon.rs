@@ -1,7 +1,7 @@
 //! Concepts: what the words of a text do, in any of the lexicon's languages.
 
 use super::text::{self, Canonical, KnownWords, Word};
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
+use aho_corasick::{Anchored, MatchKind, automaton::Automaton as _, nfa::contiguous::NFA};
 use serde::Deserialize;
 use std::{collections::BTreeMap, ops::Range};
 
@@ -41,7 +41,7 @@ pub struct Lexicon {
     pub version: String,
     /// Names in the order of their indices.
     pub concepts: Vec<String>,
-    matcher: AhoCorasick,
+    matcher: NFA,
     /// Per pattern: the concept, and whether any ending may follow.
     patterns: Vec<(usize, bool)>,
 }
@@ -71,11 +71,8 @@ impl Lexicon {
                 patterns.push((concept, open));
             }
         }
-        let matcher = AhoCorasickBuilder::new()
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&phrases)
-            .map_err(|error| error.to_string())?;
+        let matcher =
+            NFA::builder().match_kind(MatchKind::Standard).build(&phrases).map_err(|error| error.to_string())?;
         Ok(Self { version: file.version, concepts, matcher, patterns })
     }
 
@@ -96,15 +93,30 @@ impl Lexicon {
 
     fn mentions(&self, lower: &str, words: &[Word]) -> Vec<Mention> {
         let mut found: Vec<Mention> = Vec::new();
-        for hit in self.matcher.find_overlapping_iter(lower) {
-            let (concept, open) = self.patterns[hit.pattern().as_usize()];
-            // A phrase begins where a word does and, unless it is open, ends where one does.
-            let from = words.partition_point(|word| word.text.start < hit.start());
-            let to = words.partition_point(|word| word.text.start < hit.end());
-            let starts = words.get(from).is_some_and(|word| word.text.start == hit.start());
-            let ends = to > from && words.get(to - 1).is_some_and(|word| open || word.text.end == hit.end());
-            if starts && ends {
-                found.push(Mention { concept, from, to });
+        // A phrase begins where a word does and, unless it is open, ends where one does.
+        let Ok(start) = self.matcher.start_state(Anchored::Yes) else { return found };
+        for (from, word) in words.iter().enumerate() {
+            let (mut state, mut to) = (start, from);
+            for (at, &byte) in lower.as_bytes().iter().enumerate().skip(word.text.start) {
+                state = self.matcher.next_state(Anchored::Yes, state, byte);
+                if self.matcher.is_dead(state) {
+                    break;
+                }
+                while words.get(to).is_some_and(|word| word.text.start <= at) {
+                    to += 1;
+                }
+                if !self.matcher.is_match(state) {
+                    continue;
+                }
+                for nth in 0..self.matcher.match_len(state) {
+                    let phrase = self.matcher.match_pattern(state, nth);
+                    let (concept, open) = self.patterns[phrase.as_usize()];
+                    // The automaton also reports phrases that only the end of what it read is.
+                    let is_whole = self.matcher.pattern_len(phrase) == at + 1 - word.text.start;
+                    if is_whole && (open || words[to - 1].text.end == at + 1) {
+                        found.push(Mention { concept, from, to });
+                    }
+                }
             }
         }
         // The longest of those that begin together, and none inside another of its concept.

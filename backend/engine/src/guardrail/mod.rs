@@ -11,6 +11,7 @@ pub mod abuse;
 mod decide;
 pub mod lexicon;
 pub mod model;
+mod needs;
 pub mod patterns;
 pub mod rules;
 pub mod sensitive;

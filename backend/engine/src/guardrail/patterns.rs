@@ -1,7 +1,10 @@
-//! Regular expressions behind a first look for their keywords: most texts hold none, and are passed over once.
+//! Regular expressions behind a first look for what their matches can not be without: most texts have none of it, and are passed over
+//! once for all expressions together.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use super::needs::{Literal, Needs};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex_automata::{meta::Regex, util::syntax};
+use std::collections::BTreeMap;
 
 /// States of one expression's automaton, in bytes; one that needs more is a mistake in the data.
 const SIZE_LIMIT: usize = 32 << 20;
@@ -11,49 +14,74 @@ const SIZE_LIMIT: usize = 32 << 20;
 ///
 /// # Errors
 /// What the expression's author must mend.
-pub fn compile(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
-    Regex::builder()
+pub fn compile(pattern: &str, ignore_case: bool) -> Result<(Regex, Needs), String> {
+    let syntax = syntax::Config::new().case_insensitive(ignore_case).unicode(false).utf8(false);
+    let hir = syntax::parse_with(pattern, &syntax).map_err(|error| format!("{error}: {pattern}"))?;
+    let regex = Regex::builder()
         .configure(Regex::config().nfa_size_limit(Some(SIZE_LIMIT)).utf8_empty(false))
-        .syntax(syntax::Config::new().case_insensitive(ignore_case).unicode(false).utf8(false))
-        .build(pattern)
-        .map_err(|error| format!("{error}: {pattern}"))
+        .build_from_hir(&hir)
+        .map_err(|error| format!("{error}: {pattern}"))?;
+    Ok((regex, Needs::of(&hir)))
 }
 
-/// Which of many lists of keywords have one in a text.
+/// Which of many expressions may match in a text, by the literals that they need.
 #[derive(Debug)]
-pub struct Keywords {
+pub struct Candidates {
     matcher: AhoCorasick,
-    /// The list of each keyword.
-    lists: Vec<usize>,
-    /// Lists without keywords: always candidates.
-    always: Vec<bool>,
+    /// For each text of the matcher the literals that it is; they differ in whether they are whole words.
+    literals: Vec<Vec<(Literal, Vec<usize>)>>,
+    /// For each expression how many clauses it has, and the first of them.
+    clauses: Vec<std::ops::Range<usize>>,
 }
 
-impl Keywords {
+impl Candidates {
     /// # Errors
-    /// When there are too many keywords for one automaton.
-    pub fn new<'a>(lists: impl Iterator<Item = &'a [String]>) -> Result<Self, String> {
-        let (mut words, mut owners, mut always) = (Vec::new(), Vec::new(), Vec::new());
-        for (at, list) in lists.enumerate() {
-            always.push(list.is_empty());
-            words.extend(list.iter().map(String::as_str));
-            owners.extend(list.iter().map(|_| at));
+    /// When there are too many literals for one automaton.
+    pub fn new<'a>(needs: impl Iterator<Item = &'a Needs>) -> Result<Self, String> {
+        let mut owners: BTreeMap<&[u8], BTreeMap<&Literal, Vec<usize>>> = BTreeMap::new();
+        let (mut clauses, mut count) = (Vec::new(), 0);
+        for needs in needs {
+            let first = count;
+            for clause in &needs.clauses {
+                for literal in clause {
+                    owners.entry(&literal.text).or_default().entry(literal).or_default().push(count);
+                }
+                count += 1;
+            }
+            clauses.push(first..count);
         }
         let matcher = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
-            .build(words)
+            .kind(Some(AhoCorasickKind::DFA))
+            .prefilter(false)
+            .build(owners.keys())
             .map_err(|error| error.to_string())?;
-        Ok(Self { matcher, lists: owners, always })
+        let owned = |(literal, clauses): (&Literal, Vec<usize>)| (literal.clone(), clauses);
+        let literals = owners.into_values().map(|literals| literals.into_iter().map(owned).collect()).collect();
+        Ok(Self { matcher, literals, clauses })
     }
 
-    /// For each list whether it is worth a closer look.
+    /// For each expression whether it is worth a closer look.
     #[must_use]
-    pub fn present(&self, text: &str) -> Vec<bool> {
-        let mut present = self.always.clone();
+    pub fn of(&self, text: &str) -> Vec<bool> {
+        let mut holds = vec![false; self.clauses.last().map_or(0, |last| last.end)];
+        let mut seen = vec![false; self.literals.len()];
         for hit in self.matcher.find_overlapping_iter(text) {
-            present[self.lists[hit.pattern().as_usize()]] = true;
+            let which = hit.pattern().as_usize();
+            if seen[which] {
+                continue;
+            }
+            let mut all = true;
+            for (literal, clauses) in &self.literals[which] {
+                if literal.stands(text.as_bytes(), hit.range()) {
+                    clauses.iter().for_each(|&clause| holds[clause] = true);
+                } else {
+                    all = false;
+                }
+            }
+            seen[which] = all;
         }
-        present
+        self.clauses.iter().map(|clauses| holds[clauses.clone()].iter().all(|holds| *holds)).collect()
     }
 }

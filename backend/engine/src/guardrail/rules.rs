@@ -2,7 +2,7 @@
 
 use super::{
     lexicon::{Lexicon, Mention, Reading},
-    patterns::{Keywords, compile},
+    patterns::{Candidates, compile},
     text::Disguise,
 };
 use regex_automata::{Input, meta::Regex};
@@ -27,8 +27,6 @@ pub struct Rule {
     /// Where it counts; everywhere when empty.
     #[serde(default)]
     pub channels: Vec<Channel>,
-    #[serde(default)]
-    keywords: Vec<String>,
     #[serde(default)]
     patterns: Vec<String>,
     #[serde(default)]
@@ -56,7 +54,8 @@ struct File {
 
 #[derive(Debug)]
 struct Compiled {
-    patterns: Vec<Regex>,
+    /// Each with its number among the candidates.
+    patterns: Vec<(usize, Regex)>,
     concepts: Vec<usize>,
     disguises: Vec<Disguise>,
 }
@@ -75,7 +74,7 @@ pub struct Rules {
     pub version: String,
     pub rules: Vec<Rule>,
     compiled: Vec<Compiled>,
-    keywords: Keywords,
+    candidates: Candidates,
 }
 
 impl Rules {
@@ -85,10 +84,15 @@ impl Rules {
     /// A sentence that names the rule that is wrong.
     pub fn parse(source: &str, lexicon: &Lexicon) -> Result<Self, String> {
         let file: File = toml::from_str(source).map_err(|error| error.to_string())?;
-        let mut compiled = Vec::new();
+        let (mut compiled, mut needs) = (Vec::new(), Vec::new());
         for rule in &file.rule {
             let named = |what: String| format!("{}: {what}", rule.id);
-            let patterns = rule.patterns.iter().map(|p| compile(p, true).map_err(named)).collect::<Result<_, _>>()?;
+            let mut patterns = Vec::new();
+            for pattern in &rule.patterns {
+                let (regex, need) = compile(pattern, true).map_err(named)?;
+                patterns.push((needs.len(), regex));
+                needs.push(need);
+            }
             let concepts = rule
                 .concepts
                 .iter()
@@ -103,19 +107,19 @@ impl Rules {
                 disguises: disguises.collect::<Result<_, _>>()?,
             });
         }
-        let keywords = Keywords::new(file.rule.iter().map(|rule| rule.keywords.as_slice()))?;
-        Ok(Self { version: file.version, rules: file.rule, compiled, keywords })
+        let candidates = Candidates::new(needs.iter())?;
+        Ok(Self { version: file.version, rules: file.rule, compiled, candidates })
     }
 
     /// The rules that hold in a text, each at its first place; on which channels they count is for [`Rule::counts`] to say.
     #[must_use]
     pub fn find(&self, reading: &Reading) -> Vec<Hit> {
         let text = &reading.canonical.text;
-        let candidates = self.keywords.present(text);
+        let candidates = self.candidates.of(text);
         let mut hits = Vec::new();
         for (at, (rule, compiled)) in self.rules.iter().zip(&self.compiled).enumerate() {
-            let pattern = || compiled.patterns.iter().find_map(|regex| regex.search(&Input::new(text)));
-            let span = match candidates[at].then(pattern).flatten() {
+            let mut patterns = compiled.patterns.iter().filter(|(nth, _)| candidates[*nth]);
+            let span = match patterns.find_map(|(_, regex)| regex.search(&Input::new(text))) {
                 Some(hit) => Some(reading.canonical.original(hit.range())),
                 None => sequence(&reading.mentions, &compiled.concepts, rule.within)
                     .and_then(|words| reading.original_of(words))

@@ -25,7 +25,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 /// How old what the guard knows of an organization may be. A changed policy counts at once, as soon as the database's notice arrives.
@@ -40,6 +40,8 @@ pub const MAX_ITEMS: usize = 100;
 const IN_FLIGHT: usize = 16 << 20;
 /// From this many bytes on an inspection has a thread of its own, so that it holds up nobody.
 const LONG: usize = 32 << 10;
+/// Events of one request that are worth a thread.
+const MIN_PART: usize = 256;
 /// Agents that are known by key; others are looked up when their events are written.
 const MAX_AGENTS: i64 = 100_000;
 /// Agents whose requests are counted, of one organization.
@@ -92,6 +94,13 @@ struct Policy {
     judged_by: Option<JudgedBy>,
 }
 
+/// What one event is judged by.
+struct Measure {
+    contained: Held,
+    policy: Arc<Policy>,
+    spent: Spent,
+}
+
 /// What is known of an organization.
 struct Known {
     loaded: Instant,
@@ -116,6 +125,16 @@ type Held = Vec<(ContainmentId, Detection)>;
 struct Requests {
     minute: i64,
     by_agent: HashMap<Option<AgentRef>, u64>,
+}
+
+/// What is inspected of an event: its text, or a tool call's arguments.
+fn inspected(told: &Told) -> Option<String> {
+    let arguments = told.tool.as_ref().map(|tool| &tool.arguments).filter(|arguments| !arguments.is_null());
+    match (&told.text, arguments) {
+        (Some(text), _) => Some(text.clone()),
+        (None, Some(arguments)) if told.kind == EventKind::ToolCall => Some(arguments.to_string()),
+        _ => None,
+    }
 }
 
 impl Guard {
@@ -222,11 +241,32 @@ impl Guard {
     /// As [`Self::inspect`].
     pub async fn judge_told(&self, tenant: TenantId, teller: Teller, told: Vec<Told>) -> Result<Vec<Seen>> {
         let known = self.known(tenant).await?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let size = told.len().div_ceil(cores).max(MIN_PART);
         let mut seen = Vec::with_capacity(told.len());
-        for event in told {
-            seen.push(self.judge(&known, event, teller, None, false).await?.1);
+        let mut told = told.into_iter();
+        let mut parts = Vec::new();
+        while told.len() > 0 {
+            let part: Vec<Told> = told.by_ref().take(size).collect();
+            let (guard, known) = (self.clone(), known.clone());
+            parts.push(tokio::task::spawn_blocking(move || guard.judge_part(&known, part, teller)));
+        }
+        for part in parts {
+            seen.extend(part.await.map_err(Error::internal)??);
         }
         Ok(seen)
+    }
+
+    fn judge_part(&self, known: &Known, told: Vec<Told>, teller: Teller) -> Result<Vec<Seen>> {
+        let judge = |event: Told| {
+            let by = self.measure(known, &event, teller, None, false);
+            let judged_by = by.policy.judged_by;
+            let text = inspected(&event);
+            let _place = self.place(text.as_deref())?;
+            let (_, seen) = self.work(by, event, text, teller, known.settings.store_text);
+            Ok(Seen { judged_by, ..seen })
+        };
+        told.into_iter().map(judge).collect()
     }
 
     /// Writes what sensors told; see [`super::store::write`].
@@ -245,15 +285,9 @@ impl Guard {
         token: Option<Uuid>,
         counts: bool,
     ) -> Result<(Answer, Seen)> {
-        let agent = match (&told.agent, teller) {
-            (None, Teller::Sensor { watches, .. }) => Some(AgentRef::Known(watches)),
-            (key, _) => known.agent(key.as_deref()),
-        };
-        let contained = self.contained(known, &agent, &told, token);
-        let policy = known.policy(&agent);
-        let spent = known.spend(&agent, self.0.clock.now().timestamp() / 60, counts);
-        let judged_by = policy.judged_by;
-        let (answer, mut seen) = self.run(policy, contained, spent, told, teller, known.settings.store_text).await?;
+        let by = self.measure(known, &told, teller, token, counts);
+        let judged_by = by.policy.judged_by;
+        let (answer, mut seen) = self.run(by, told, teller, known.settings.store_text).await?;
         seen.judged_by = judged_by;
         seen.inspect_us = counts.then_some(answer.micros);
         Ok((answer, seen))
@@ -265,52 +299,58 @@ impl Guard {
         known.contained.judge(who, told, self.0.clock.now())
     }
 
-    async fn run(
-        &self,
-        policy: Arc<Policy>,
-        contained: Held,
-        spent: Spent,
-        told: Told,
-        teller: Teller,
-        keep: bool,
-    ) -> Result<(Answer, Seen)> {
-        let arguments = told.tool.as_ref().map(|tool| &tool.arguments).filter(|arguments| !arguments.is_null());
-        let text = match (&told.text, arguments) {
-            (Some(text), _) => Some(text.clone()),
-            (None, Some(arguments)) if told.kind == EventKind::ToolCall => Some(arguments.to_string()),
+    /// What an event is judged by: its agent's containments and policy, and what the agent spent.
+    fn measure(&self, known: &Known, told: &Told, teller: Teller, token: Option<Uuid>, counts: bool) -> Measure {
+        let agent = match (&told.agent, teller) {
+            (None, Teller::Sensor { watches, .. }) => Some(AgentRef::Known(watches)),
+            (key, _) => known.agent(key.as_deref()),
+        };
+        Measure {
+            contained: self.contained(known, &agent, told, token),
+            policy: known.policy(&agent),
+            spent: known.spend(&agent, self.0.clock.now().timestamp() / 60, counts),
+        }
+    }
+
+    /// Room for a text among those that are inspected just now.
+    fn place(&self, text: Option<&str>) -> Result<SemaphorePermit<'_>> {
+        let weight = u32::try_from(text.map_or(0, str::len).max(1)).unwrap_or(u32::MAX);
+        self.0.in_flight.try_acquire_many(weight).map_err(|_| Error::rate_limited(Duration::from_secs(1)))
+    }
+
+    async fn run(&self, by: Measure, told: Told, teller: Teller, keep: bool) -> Result<(Answer, Seen)> {
+        let text = inspected(&told);
+        let _place = self.place(text.as_deref())?;
+        if text.as_ref().map_or(0, String::len) < LONG {
+            return Ok(self.work(by, told, text, teller, keep));
+        }
+        let guard = self.clone();
+        let work = move || guard.work(by, told, text, teller, keep);
+        tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+    }
+
+    fn work(&self, by: Measure, told: Told, text: Option<String>, teller: Teller, keep: bool) -> (Answer, Seen) {
+        let begin = Instant::now();
+        let policy = &by.policy.compiled;
+        let (mut decision, decodings) = self.decide(policy, &told, text.as_deref(), &by.spent);
+        if !by.contained.is_empty() {
+            // Whatever the policy says. What the detectors found stays: an event keeps no secret for being blocked.
+            decision.verdict = Verdict::Block;
+            decision.detections.splice(0..0, by.contained.into_iter().map(|(_, detection)| detection));
+        }
+        let micros = i32::try_from(begin.elapsed().as_micros()).unwrap_or(i32::MAX);
+        let redacted = match (&text, decision.verdict) {
+            (Some(text), Verdict::Redact) => Some(redact(text, &decision.detections)),
             _ => None,
         };
-        let length = text.as_ref().map_or(0, String::len);
-        let weight = u32::try_from(length.max(1)).unwrap_or(u32::MAX);
-        let busy = || Error::rate_limited(Duration::from_secs(1));
-        let _place = self.0.in_flight.try_acquire_many(weight).map_err(|_| busy())?;
-        let guard = self.clone();
-        let work = move || {
-            let begin = Instant::now();
-            let (mut decision, decodings) = guard.decide(&policy.compiled, &told, text.as_deref(), &spent);
-            if !contained.is_empty() {
-                // Whatever the policy says. What the detectors found stays: an event keeps no secret for being blocked.
-                decision.verdict = Verdict::Block;
-                decision.detections.splice(0..0, contained.into_iter().map(|(_, detection)| detection));
-            }
-            let micros = i32::try_from(begin.elapsed().as_micros()).unwrap_or(i32::MAX);
-            let redacted = match (&text, decision.verdict) {
-                (Some(text), Verdict::Redact) => Some(redact(text, &decision.detections)),
-                _ => None,
-            };
-            let id = match teller {
-                Teller::Guard => event_id(told.at, guard.0.clock.new_id(), ""),
-                Teller::Sensor { id, .. } => event_id(told.at, id.0, &told.id),
-                Teller::Unnamed(id) => event_id(told.at, id, &told.id),
-            };
-            let seen = Seen::new(id, teller, told, text.as_deref(), decision.clone(), keep);
-            let policy_hash = policy.compiled.hash.clone();
-            (Answer { decision, text: redacted, decodings, policy_hash, micros }, seen)
+        let id = match teller {
+            Teller::Guard => event_id(told.at, self.0.clock.new_id(), ""),
+            Teller::Sensor { id, .. } => event_id(told.at, id.0, &told.id),
+            Teller::Unnamed(id) => event_id(told.at, id, &told.id),
         };
-        if length < LONG {
-            return Ok(work());
-        }
-        tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+        let seen = Seen::new(id, teller, told, text.as_deref(), decision.clone(), keep);
+        let policy_hash = policy.hash.clone();
+        (Answer { decision, text: redacted, decodings, policy_hash, micros }, seen)
     }
 
     fn decide(

@@ -111,7 +111,8 @@ pub(super) async fn insert(tx: &mut TenantTx, rows: &[Row<'_>]) -> Result<usize>
              set count = u.count + excluded.count, blocked = u.blocked + excluded.blocked, last_at = greatest(u.last_at, excluded.last_at)
            ), run as (
              insert into agent_session as s (tenant_id, agent_id, session, id, first_at, last_at, events, tool_calls, tokens, worst, score)
-             select $1, agent_id, session, md5($1::text || agent_id || session)::uuid, min(at), max(at), count(*),
+             select $1, agent_id, session,
+                 (lpad(to_hex(greatest((extract(epoch from min(at)) * 1000)::bigint, 0)), 12, '0') || substr(md5($1::text || agent_id || session), 13))::uuid, min(at), max(at), count(*),
                  count(*) filter (where kind = 'TOOL_CALL'), sum(tokens), max(worst), max(score)
              from new where session is not null group by 2, 3 order by 2, 3
              on conflict (tenant_id, agent_id, session) do update

@@ -93,11 +93,20 @@ impl Table {
         Self { bits, bias, scale, weights }
     }
 
-    /// The logit for hashes; `room` is scratch space.
-    fn logit(&self, hashes: &[u32], room: &mut Vec<u32>) -> f32 {
-        places(hashes, self.bits, room);
-        let sum: i32 = room.iter().map(|&at| i32::from(self.weights[at as usize])).sum();
-        self.bias + sum as f32 * self.scale * norm(room.len())
+    /// The logit for hashes, each place of which counts once; `seen` has a bit for every place, none of them set.
+    fn logit(&self, hashes: &[u32], seen: &mut [u64]) -> f32 {
+        let place = |hash: &u32| (hash >> (32 - self.bits)) as usize;
+        let (mut sum, mut count) = (0_i32, 0);
+        for at in hashes.iter().map(place) {
+            let (word, bit) = (&mut seen[at / 64], 1 << (at % 64));
+            if *word & bit == 0 {
+                *word |= bit;
+                sum += i32::from(self.weights[at]);
+                count += 1;
+            }
+        }
+        hashes.iter().map(place).for_each(|at| seen[at / 64] = 0);
+        self.bias + sum as f32 * self.scale * norm(count)
     }
 }
 
@@ -161,13 +170,11 @@ pub struct Answer {
 }
 
 impl Model {
-    /// The logits of the parts over some words.
-    #[must_use]
-    pub fn logits(&self, features: &Features, words: Range<usize>) -> Logits {
-        let mut room = Vec::new();
+    /// The logits of the parts over some words; `seen` as for [`Table::logit`], for the largest table.
+    fn logits(&self, seen: &mut [u64], features: &Features, words: Range<usize>) -> Logits {
         std::array::from_fn(|part| match reads_passage(part) {
             true => self.worst(part, features, words.clone()).0,
-            false => self.parts[part].logit(features.lists[part].of(words.clone()), &mut room),
+            false => self.parts[part].logit(features.lists[part].of(words.clone()), seen),
         })
     }
 
@@ -189,8 +196,10 @@ impl Model {
 
     fn best_stretch(&self, features: &Features, rules: &[&str]) -> (Range<usize>, f32) {
         let n = features.lists[0].len();
-        let sum = |words: Range<usize>| {
-            let logits = self.logits(features, words.clone());
+        let bits = self.parts.iter().map(|table| table.bits).max().unwrap_or(0);
+        let mut seen = vec![0; 1_usize << bits.saturating_sub(6)];
+        let mut sum = |words: Range<usize>| {
+            let logits = self.logits(&mut seen, features, words.clone());
             self.mix.sum(logits, words.len(), rules.iter().copied(), &features.disguises)
         };
         let (size, stride) = STRETCH;

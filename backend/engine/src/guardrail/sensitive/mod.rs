@@ -5,7 +5,8 @@ pub mod checks;
 mod tests;
 
 use super::{
-    patterns::{Keywords, compile},
+    needs::Needs,
+    patterns::{Candidates, compile},
     text::base64,
 };
 use regex_automata::{Input, meta::Regex};
@@ -29,8 +30,6 @@ pub struct Format {
     pub label: String,
     /// What a person calls it.
     pub name: String,
-    #[serde(default)]
-    keywords: Vec<String>,
     pattern: String,
     #[serde(default)]
     entropy: f64,
@@ -68,8 +67,8 @@ pub struct Found<'a> {
 pub struct Formats {
     pub version: String,
     pub sort: Sort,
-    formats: Vec<(Format, Regex, Check)>,
-    keywords: Keywords,
+    formats: Vec<(Format, Regex, Needs, Check)>,
+    candidates: Candidates,
 }
 
 type Check = fn(&str) -> bool;
@@ -88,46 +87,52 @@ impl Formats {
         let file: File = toml::from_str(source).map_err(|error| error.to_string())?;
         let mut formats = Vec::new();
         for format in file.secret.into_iter().chain(file.personal) {
-            let regex = compile(&format.pattern, false).map_err(|error| format!("{}: {error}", format.id))?;
+            let (regex, needs) = compile(&format.pattern, false).map_err(|error| format!("{}: {error}", format.id))?;
             let check = check(format.check.as_deref()).ok_or_else(|| format!("{}: unknown check", format.id))?;
-            formats.push((format, regex, check));
+            formats.push((format, regex, needs, check));
         }
-        let keywords = Keywords::new(formats.iter().map(|(format, _, _)| format.keywords.as_slice()))?;
-        Ok(Self { version: file.version, sort, formats, keywords })
+        let candidates = Candidates::new(formats.iter().map(|(_, _, needs, _)| needs))?;
+        Ok(Self { version: file.version, sort, formats, candidates })
     }
 
     /// The formats, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Format> {
-        self.formats.iter().map(|(format, _, _)| format)
+        self.formats.iter().map(|(format, ..)| format)
     }
 
-    /// What is sensitive in a text, in its order; where two overlap the earlier format of the file wins. Formats beside numbers
-    /// are tried only where the text has a run of digits.
+    /// What is sensitive in a text, in its order; where two overlap the earlier format of the file wins.
     #[must_use]
     pub fn find(&self, text: &str) -> Vec<Found<'_>> {
-        let candidates = self.keywords.present(text);
+        let candidates = self.candidates.of(text);
+        let digits: Vec<usize> =
+            text.bytes().enumerate().filter(|(_, b)| b.is_ascii_digit()).map(|(at, _)| at).collect();
         let (mut found, mut taken) = (Vec::new(), Taken::default());
-        for (at, (format, regex, check)) in self.formats.iter().enumerate() {
-            if !candidates[at] {
-                continue;
-            }
-            let mut from = 0;
-            let mut captures = regex.create_captures();
-            for _ in 0..MAX_EACH {
-                regex.search_captures(&Input::new(text).range(from..), &mut captures);
-                let Some(span) = captures.get_group(1).or_else(|| captures.get_group(0)) else { break };
-                from = next(text, span.end.max(span.start + 1));
-                if format.accepts(text, span.range(), *check) && taken.take(span.range()) {
-                    found.push(Found { format, start: span.start, end: span.end });
-                }
-                if from >= text.len() {
-                    break;
+        for ((format, regex, needs, check), _) in self.formats.iter().zip(candidates).filter(|(_, is)| *is) {
+            let places = needs.parts(text, &digits).into_iter().flat_map(|part| matches(regex, text, part));
+            for place in places.take(MAX_EACH) {
+                if format.accepts(text, place.clone(), *check) && taken.take(place.clone()) {
+                    found.push(Found { format, start: place.start, end: place.end });
                 }
             }
         }
         found.sort_by_key(|f| (f.start, f.end));
         found
     }
+}
+
+/// The places that an expression's first group takes in a part of a text; the next is looked for behind the one before.
+fn matches(regex: &Regex, text: &str, part: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let mut captures = regex.create_captures();
+    let mut from = part.start;
+    std::iter::from_fn(move || {
+        if from >= part.end {
+            return None;
+        }
+        regex.search_captures(&Input::new(text).range(from..part.end), &mut captures);
+        let span = captures.get_group(1).or_else(|| captures.get_group(0))?;
+        from = next(text, span.end.max(span.start + 1));
+        Some(span.range())
+    })
 }
 
 /// Places of a text that do not overlap.

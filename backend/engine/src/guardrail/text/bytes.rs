@@ -6,15 +6,17 @@ use std::ops::RangeInclusive;
 /// Base64 shorter than this decodes to something readable by chance.
 const MIN_BASE64: usize = 16;
 const MIN_HEX: usize = 16;
+/// Signs of Base64 in a row that are looked at.
+pub(super) const MIN_TOKEN: usize = 16;
 /// Character codes in a row that make a text.
-const MIN_CODES: usize = 6;
+pub(super) const MIN_CODES: usize = 6;
 
 /// Replaces runs of letters and digits that are Base64 (also URL-safe), Base32 or hex and decode to readable text.
 pub(super) fn tokens(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<Glyph>> {
     replace_runs(glyphs, decodings, |at| {
         let length = glyphs[at..].iter().take_while(|g| is_base64(g.char)).count();
         let run = &glyphs[at..at + length];
-        match (length >= MIN_BASE64.min(MIN_HEX)).then(|| token(run)).flatten() {
+        match (length >= MIN_TOKEN).then(|| token(run)).flatten() {
             Some((disguise, decoded)) => (length, Some((disguise, spread(&decoded, run)))),
             None => (length + 1, None),
         }
@@ -89,9 +91,6 @@ fn prose(bytes: &[u8]) -> Option<Vec<char>> {
 
 /// Replaces runs of binary, decimal, octal or two-digit hex codes that spell a text.
 pub(super) fn numbers(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<Glyph>> {
-    if glyphs.iter().filter(|g| g.char.is_ascii_digit()).count() < 2 * MIN_CODES {
-        return None;
-    }
     replace_runs(glyphs, decodings, |at| {
         let is_start = glyphs[at].char.is_ascii_hexdigit() && !(at > 0 && glyphs[at - 1].char.is_ascii_alphanumeric());
         if !is_start {
@@ -139,8 +138,9 @@ fn numbers_of(rest: &[Glyph], base: u32, width: &RangeInclusive<usize>) -> (Vec<
     let (mut codes, mut used, mut at) = (Vec::new(), 0, 0);
     loop {
         let digits = rest[at..].iter().take(4).take_while(|g| g.char.is_ascii_alphanumeric()).count();
-        let number: String = rest[at..at + digits].iter().map(|g| g.char).collect();
-        let code = u8::from_str_radix(&number, base).ok().filter(|code| *code >= 9 && width.contains(&digits));
+        let digit = |value: u32, glyph: &Glyph| Some(value * base + glyph.char.to_digit(base)?);
+        let number = rest[at..at + digits].iter().try_fold(0, digit).filter(|_| width.contains(&digits));
+        let code = number.and_then(|number| u8::try_from(number).ok()).filter(|code| *code >= 9);
         let Some(code) = code else { break };
         codes.push(code);
         used = at + digits;

@@ -28,28 +28,20 @@ pub(super) fn letters(glyphs: &[Glyph], known: &KnownWords, decodings: &mut Deco
 
 /// The line, or its part after a colon or inside quotes ("decode this: …"), if most of its words are unknown.
 fn suspicious(line: &[Glyph], known: &KnownWords) -> Option<Range<usize>> {
-    let words: Vec<Range<usize>> = split(line).collect();
-    let unknown: Vec<bool> = words.iter().map(|word| !is_known(&line[word.clone()], known, &|c| c)).collect();
     // The longest stretch in which unknown words are the rule.
-    let (mut best, mut start, mut weight) = (None, 0, 0_i32);
+    let (mut best, mut start, mut weight) = (0..0, 0, 0_i32);
     let mut best_weight = 0;
-    for (i, &is_unknown) in unknown.iter().enumerate() {
+    for word in split(line) {
         if weight <= 0 {
-            (start, weight) = (i, 0);
+            (start, weight) = (word.start, 0);
         }
-        let length = i32::try_from(words[i].len().min(8)).unwrap_or(8);
-        weight += if is_unknown { length } else { -2 * length };
+        let length = i32::try_from(word.len().min(8)).unwrap_or(8);
+        weight += if is_known(&line[word.clone()], known, |c| c) { -2 * length } else { length };
         if weight > best_weight {
-            (best, best_weight) = (Some(start..i + 1), weight);
+            (best, best_weight) = (start..word.end, weight);
         }
     }
-    match best {
-        Some(range) if best_weight >= 10 => {
-            let (first, last) = (words[range.start].start, words[range.end - 1].end);
-            Some(first..last)
-        }
-        _ => None,
-    }
+    (best_weight >= 10).then_some(best)
 }
 
 /// Runs of letters.
@@ -63,16 +55,16 @@ fn split(glyphs: &[Glyph]) -> impl Iterator<Item = Range<usize>> + '_ {
     })
 }
 
-fn is_known(word: &[Glyph], known: &KnownWords, map: &dyn Fn(char) -> char) -> bool {
+fn is_known(word: &[Glyph], known: &KnownWords, map: impl Fn(char) -> char) -> bool {
     known.has_chars(word.iter().map(|g| map(g.char.to_ascii_lowercase())))
 }
 
 /// The share of letters that stand in known words of three letters and more, in thousandths.
-fn readability(glyphs: &[Glyph], known: &KnownWords, map: &dyn Fn(char) -> char) -> usize {
+fn readability(glyphs: &[Glyph], known: &KnownWords, map: impl Fn(char) -> char) -> usize {
     let (mut all, mut good, mut count) = (0, 0, 0);
     for word in split(&glyphs[..glyphs.len().min(SAMPLE)]).filter(|w| w.len() >= 3) {
         all += word.len();
-        if is_known(&glyphs[word.clone()], known, map) {
+        if is_known(&glyphs[word.clone()], known, &map) {
             good += word.len();
             count += 1;
         }
@@ -125,7 +117,7 @@ impl Key {
 
     /// The part with the words beside it that this key makes known, too: short words of a cipher are often words themselves.
     fn widen(self, line: &[Glyph], part: Range<usize>, known: &KnownWords) -> Range<usize> {
-        let reads = |word: &Range<usize>| is_known(&self.read(&line[word.clone()]), known, &|c| c);
+        let reads = |word: &Range<usize>| is_known(&self.read(&line[word.clone()]), known, |c| c);
         let words: Vec<Range<usize>> = split(line).collect();
         let (before, after) =
             (words.iter().rev().filter(|w| w.end <= part.start), words.iter().filter(|w| w.start >= part.end));
@@ -138,11 +130,11 @@ impl Key {
 /// What a part of a line says under the key that makes it most readable, and how far that key reaches.
 fn decipher(line: &[Glyph], part: Range<usize>, known: &KnownWords) -> Option<(Range<usize>, Disguise, Vec<Glyph>)> {
     let glyphs = &line[part.clone()];
-    let mut least = readability(glyphs, known, &|c| c).max(400) + 200;
+    let mut least = readability(glyphs, known, |c| c).max(400) + 200;
     let mut best = None;
     let backwards: Vec<Glyph> = glyphs.iter().rev().copied().collect();
     for key in Key::all() {
-        let score = readability(if key.is_backwards { &backwards } else { glyphs }, known, &|c| key.letter(c));
+        let score = readability(if key.is_backwards { &backwards } else { glyphs }, known, |c| key.letter(c));
         if score > least {
             (least, best) = (score, Some(key));
         }
@@ -153,7 +145,7 @@ fn decipher(line: &[Glyph], part: Range<usize>, known: &KnownWords) -> Option<(R
     }
     // The same words as backwards; where the sentence's end stands where it should, their order was kept.
     let in_order = line.get(part.end).is_some_and(|g| matches!(g.char, '.' | '!' | '?'));
-    let score = readability(&by_word, known, &|c| c);
+    let score = readability(&by_word, known, |c| c);
     if score > least || score == least && in_order && best.is_some_and(|key| key.disguise == Disguise::Reversed) {
         return Some((part, Disguise::Reversed, by_word));
     }
@@ -179,7 +171,7 @@ pub(super) fn rot47(glyphs: &[Glyph], known: &KnownWords, decodings: &mut Decodi
             c => c,
         };
         let turned: Vec<Glyph> = line.iter().map(|g| Glyph { char: turn(g.char), ..*g }).collect();
-        if readability(&turned, known, &|c| c) >= 750 && readability(line, known, &|c| c) < 400 {
+        if readability(&turned, known, |c| c) >= 750 && readability(line, known, |c| c) < 400 {
             decodings.add(Disguise::Rot47, line, turned.iter().map(|g| g.char));
             out.get_or_insert_with(|| glyphs.to_vec())[range].copy_from_slice(&turned);
         }

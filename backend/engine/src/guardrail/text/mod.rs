@@ -14,12 +14,14 @@ mod escapes;
 mod fold;
 mod signs;
 mod spelling;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod words;
 
 use serde::{Serialize, Serializer};
 use std::ops::Range;
+use survey::Survey;
 
 pub(super) use bytes::base64;
 pub use words::{Kind, KnownWords, Word, words};
@@ -220,6 +222,30 @@ impl Canonical {
     }
 }
 
+/// Whether a step may find anything.
+type MayFind = fn(&Survey) -> bool;
+type Step = fn(&[Glyph], &KnownWords, &mut Decodings) -> Option<Vec<Glyph>>;
+
+/// What takes disguises off, in this order, each behind what a text must have for it to find anything: most texts have none of it.
+const STEPS: [(MayFind, Step); 16] = [
+    (|s| s.has(b'&'), |glyphs, _, decodings| escapes::html(glyphs, decodings)),
+    (|s| s.has(b'%'), |glyphs, _, decodings| escapes::percent(glyphs, decodings)),
+    (|s| s.has(b'\\'), |glyphs, _, decodings| escapes::backslash(glyphs, decodings)),
+    (|s| s.has(b'='), |glyphs, _, decodings| escapes::quoted_printable(glyphs, decodings)),
+    (|s| s.base64 >= bytes::MIN_TOKEN, |glyphs, _, decodings| bytes::tokens(glyphs, decodings)),
+    (|s| s.digits >= 2 * bytes::MIN_CODES, |glyphs, _, decodings| bytes::numbers(glyphs, decodings)),
+    (|s| s.morse >= signs::MIN_MORSE, |glyphs, _, decodings| signs::morse(glyphs, decodings)),
+    (|s| s.braille >= signs::MIN_LETTERS, |glyphs, _, decodings| signs::braille(glyphs, decodings)),
+    (|_| true, |glyphs, _, decodings| spelling::spelled(glyphs, decodings)),
+    (|s| s.has(b'+'), |glyphs, _, decodings| spelling::pieces(glyphs, decodings)),
+    (|s| s.digits >= 2 * signs::MIN_LETTERS, signs::ordinals),
+    (|s| s.alone >= spelling::MIN_SPACED, |glyphs, _, decodings| spelling::spaced(glyphs, decodings)),
+    (|s| s.leet, spelling::leet),
+    (|_| true, cipher::letters),
+    (|_| true, cipher::rot47),
+    (|s| s.letters >= spelling::MIN_JOINED.0, spelling::joined),
+];
+
 /// Takes the disguises off. Linear in the text's length; decoding adds nothing but blanks between words. `known` tells words from noise.
 ///
 /// Texts over 4 GiB are cut: offsets are 32 bits wide.
@@ -230,26 +256,12 @@ pub fn read(text: &str, known: &KnownWords) -> Canonical {
     for depth in 0..MAX_DEPTH {
         decodings.depth = depth;
         let before = decodings.count;
-        for step in [
-            escapes::html,
-            escapes::percent,
-            escapes::backslash,
-            escapes::quoted_printable,
-            bytes::tokens,
-            bytes::numbers,
-            signs::morse,
-            signs::braille,
-            spelling::spelled,
-            spelling::pieces,
-        ] {
-            if let Some(changed) = step(&glyphs, &mut decodings) {
-                glyphs = changed;
-            }
-        }
-        for step in
-            [signs::ordinals, spelling::spaced, spelling::leet, cipher::letters, cipher::rot47, spelling::joined]
-        {
-            if let Some(changed) = step(&glyphs, known, &mut decodings) {
+        let mut survey = Survey::of(&glyphs);
+        for (may_find, step) in STEPS {
+            if may_find(&survey)
+                && let Some(changed) = step(&glyphs, known, &mut decodings)
+            {
+                survey = Survey::of(&changed);
                 glyphs = changed;
             }
         }

@@ -4,7 +4,9 @@ use super::{Decodings, Disguise, Glyph, KnownWords, replace_runs, spread};
 use std::collections::BTreeMap;
 
 /// Letters that make a text.
-const MIN_LETTERS: usize = 6;
+pub(super) const MIN_LETTERS: usize = 6;
+/// Signs in a row that are looked at as Morse code.
+pub(super) const MIN_MORSE: usize = 12;
 
 /// Replaces runs of Morse code.
 pub(super) fn morse(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<Glyph>> {
@@ -12,7 +14,7 @@ pub(super) fn morse(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<G
     replace_runs(glyphs, decodings, |at| {
         let length = glyphs[at..].iter().take_while(|g| is_morse(g.char)).count();
         let run = &glyphs[at..at + length];
-        let decoded = (length >= 12).then(|| from_morse(run)).flatten();
+        let decoded = (length >= MIN_MORSE).then(|| from_morse(run)).flatten();
         (length.max(1), decoded.map(|decoded| (Disguise::Morse, spread(&decoded, run))))
     })
 }
@@ -73,8 +75,9 @@ fn numbered(rest: &[Glyph]) -> (Vec<(char, String)>, usize) {
     let (mut letters, mut used, mut at) = (Vec::new(), 0, 0);
     loop {
         let digits = rest[at..].iter().take(3).take_while(|g| g.char.is_ascii_alphanumeric()).count();
-        let number: String = rest[at..at + digits].iter().map(|g| g.char).collect();
-        let Some(number) = number.parse::<u8>().ok().filter(|n| (1..=26).contains(n)) else { break };
+        let digit = |value: u32, glyph: &Glyph| Some(value * 10 + glyph.char.to_digit(10)?);
+        let number = rest[at..at + digits].iter().try_fold(0, digit).and_then(|number| u8::try_from(number).ok());
+        let Some(number) = number.filter(|n| (1..=26).contains(n)) else { break };
         used = at + digits;
         let signs = |g: &&Glyph| matches!(g.char, ' ' | '-' | '.' | ',' | '/' | '|' | '_' | ':' | '\n');
         let between: String = rest[used..].iter().take(3).take_while(signs).map(|g| g.char).collect();

@@ -3,10 +3,10 @@
 use super::{Decodings, Disguise, Glyph, KnownWords, replace_runs, spread};
 
 /// Single letters in a row that are a word set apart, and no list of initials.
-const MIN_SPACED: usize = 5;
+pub(super) const MIN_SPACED: usize = 5;
 
 /// Joins letters that are set apart by one sign each. Two or more blanks between them are the end of a word.
-pub(super) fn spaced(glyphs: &[Glyph], _: &KnownWords, decodings: &mut Decodings) -> Option<Vec<Glyph>> {
+pub(super) fn spaced(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<Glyph>> {
     replace_runs(glyphs, decodings, |at| {
         let starts = glyphs[at].char.is_alphanumeric() && !(at > 0 && glyphs[at - 1].char.is_alphanumeric());
         if !starts {
@@ -121,7 +121,7 @@ fn without_signs(token: &[Glyph]) -> &[Glyph] {
 }
 
 /// Letters and words of a run that is no word of its own: compounds and names in code have fewer.
-const MIN_JOINED: (usize, usize) = (24, 5);
+pub(super) const MIN_JOINED: (usize, usize) = (24, 5);
 /// Longer words are not looked for.
 const MAX_WORD: usize = 16;
 
@@ -202,8 +202,9 @@ pub(super) fn spelled(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec
     replace_runs(glyphs, decodings, |at| {
         let word = |from: usize| {
             let length = glyphs[from..].iter().take(9).take_while(|g| g.char.is_ascii_alphabetic()).count();
-            let text: String = glyphs[from..from + length].iter().map(|g| g.char.to_ascii_lowercase()).collect();
-            (length, ALPHABET.iter().find(|name| **name == text).and_then(|name| name.chars().next()))
+            let text = glyphs[from..from + length].iter().map(|g| g.char.to_ascii_lowercase());
+            let is = |name: &&&str| name.len() == length && name.chars().eq(text.clone());
+            (length, ALPHABET.iter().find(is).and_then(|name| name.chars().next()))
         };
         if !glyphs[at].char.is_ascii_alphabetic() || at > 0 && glyphs[at - 1].char.is_alphabetic() {
             return (1, None);
@@ -219,7 +220,9 @@ pub(super) fn spelled(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec
             from = end + between;
         }
         if letters.len() < MIN_SPACED {
-            return ((end - at).max(1), None);
+            // Nothing begins within a word.
+            let rest = glyphs[end.max(at + 1)..].iter().take_while(|g| end == at && g.char.is_alphabetic()).count();
+            return ((end - at).max(1 + rest), None);
         }
         let run = &glyphs[at..end];
         (run.len(), Some((Disguise::Spelled, spread(&letters, run))))

@@ -104,7 +104,7 @@ impl KnownWords {
     pub fn of<'a>(words: impl Iterator<Item = &'a str>) -> Self {
         let mut bits = vec![0; Self::BYTES];
         for word in words {
-            for at in places(word.chars(), Self::BYTES) {
+            for at in places(word.chars()) {
                 bits[at / 8] |= 1 << (at % 8);
             }
         }
@@ -123,18 +123,19 @@ impl KnownWords {
     }
 
     pub(super) fn has_chars(&self, word: impl Iterator<Item = char>) -> bool {
-        !self.bits.is_empty()
-            && places(word, self.bits.len()).iter().all(|&at| self.bits[at / 8] & (1 << (at % 8)) != 0)
+        let is_set = |at: usize| self.bits.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 != 0);
+        places(word).all(is_set)
     }
 }
 
 /// Four places by double hashing.
-fn places(word: impl Iterator<Item = char>, bytes: usize) -> [usize; 4] {
+fn places(word: impl Iterator<Item = char>) -> impl Iterator<Item = usize> {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for char in word {
         hash = (hash ^ u64::from(u32::from(char))).wrapping_mul(0x0100_0000_01b3);
     }
     hash ^= hash >> 29;
     let (a, b) = (hash & 0xffff_ffff, (hash >> 32) | 1);
-    [0, 1, 2, 3].map(|i| usize::try_from((a + i * b) % (bytes as u64 * 8)).unwrap_or_default())
+    const BITS: u64 = KnownWords::BYTES as u64 * 8;
+    (0..4).map(move |i| usize::try_from((a + i * b) % BITS).unwrap_or_default())
 }
