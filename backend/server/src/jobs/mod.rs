@@ -29,7 +29,7 @@ pub use setup::migrate;
 
 use crate::kernel::{Actor, Clock, Ctx, Db, Role, tasks::Tasks};
 use serde::{Deserialize, Serialize};
-use stance_shared::{IncidentId, ReportId, TenantId};
+use stance_shared::{IncidentId, PlaybookRunId, ReportId, TenantId};
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
@@ -74,6 +74,8 @@ pub enum Job {
     IncidentChanged { incident: IncidentId },
     /// Decides who hears of new notices, and sends what is due.
     Notify,
+    /// Drives a playbook's run as far as it goes.
+    RunPlaybook { run: PlaybookRunId },
 }
 
 impl Job {
@@ -90,6 +92,7 @@ impl Job {
             Self::WatchClocks => "watch_clocks",
             Self::IncidentChanged { .. } => "incident_changed",
             Self::Notify => "notify",
+            Self::RunPlaybook { .. } => "run_playbook",
         }
     }
 
@@ -99,6 +102,7 @@ impl Job {
         match self {
             Self::ImportReport { report } => Some(report.0),
             Self::IncidentChanged { incident } => Some(incident.0),
+            Self::RunPlaybook { run } => Some(run.0),
             _ => None,
         }
     }

@@ -25,6 +25,7 @@ pub mod loaders;
 mod markdown;
 pub mod node;
 pub mod notify;
+pub mod playbooks;
 pub mod posture;
 pub mod runtime;
 pub mod search;
@@ -53,6 +54,7 @@ pub struct Query(
     posture::PostureQuery,
     runtime::RuntimeQuery,
     notify::NotifyQuery,
+    playbooks::PlaybooksQuery,
     jobs::JobsQuery,
 );
 
@@ -65,6 +67,7 @@ pub struct Mutation(
     imports::ImportsMutation,
     runtime::RuntimeMutation,
     notify::NotifyMutation,
+    playbooks::PlaybooksMutation,
     jobs::JobsMutation,
 );
 

@@ -1,11 +1,11 @@
 //! Global ids: `finding:0192…`, a noun and a UUID. Readable on purpose; what they name is protected by the tenant.
 
-use super::{findings, identity, imports, inventory, notify, runtime};
+use super::{findings, identity, imports, inventory, notify, playbooks, runtime};
 use crate::kernel::{Error, Result};
 use async_graphql::{Context, ID, Interface, Object};
 use stance_shared::{
-    AgentSessionId, AssetId, ChannelId, DecisionId, DeliveryId, EventId, FindingId, InvitationId, PolicyId, RelationId,
-    ReportId, RuleId, SensorId, TenantId, TokenId, TypedId, UserId,
+    AgentSessionId, AssetId, ChannelId, DecisionId, DeliveryId, EventId, FindingId, InvitationId, PlaybookId,
+    PlaybookRunId, PolicyId, RelationId, ReportId, RuleId, SensorId, TenantId, TokenId, TypedId, UserId,
 };
 use uuid::Uuid;
 
@@ -60,6 +60,8 @@ pub enum Node {
     NotificationDelivery(notify::NotificationDelivery),
     NotificationRule(notify::NotificationRule),
     Organization(identity::Organization),
+    Playbook(playbooks::Playbook),
+    PlaybookRun(playbooks::PlaybookRun),
     Policy(runtime::Policy),
     Relation(inventory::Relation),
     Report(imports::Report),
@@ -86,6 +88,8 @@ impl NodeQuery {
             Some(EventId::NOUN) => runtime::load_event(ctx, parse("id", &id)?).await?.map(Node::Event),
             Some(AgentSessionId::NOUN) => runtime::load_session(ctx, parse("id", &id)?).await?.map(Node::AgentSession),
             Some(PolicyId::NOUN) => runtime::load_policy(ctx, parse("id", &id)?).await?.map(Node::Policy),
+            Some(PlaybookId::NOUN) => playbooks::load(ctx, parse("id", &id)?).await?.map(Node::Playbook),
+            Some(PlaybookRunId::NOUN) => playbooks::load_run(ctx, parse("id", &id)?).await?.map(Node::PlaybookRun),
             Some(SensorId::NOUN) => runtime::load_sensor(ctx, parse("id", &id)?).await?.map(Node::Sensor),
             Some(DecisionId::NOUN) => findings::load_decision(ctx, parse("id", &id)?).await?.map(Node::Decision),
             Some(ChannelId::NOUN) => notify::load_channel(ctx, parse("id", &id)?).await?.map(Node::NotificationChannel),
@@ -105,6 +109,8 @@ impl NodeQuery {
                     DeliveryId::NOUN,
                     RuleId::NOUN,
                     TenantId::NOUN,
+                    PlaybookId::NOUN,
+                    PlaybookRunId::NOUN,
                     PolicyId::NOUN,
                     RelationId::NOUN,
                     ReportId::NOUN,
