@@ -249,6 +249,11 @@ async fn ids(tenant: &Tenant, row: &Row, may: bool) -> Result<Ids> {
     if may && row.call.contains("$guest") {
         ids.insert("guest", tenant.invite("another@example.test", "VIEWER").await?.0);
     }
+    for (name, status) in [("playbookRun", "RUNNING"), ("pausedRun", "PAUSED")] {
+        if may && row.operation.starts_with("Mutation") && row.call.contains(&format!("${name}")) {
+            ids.insert(name, tenant.playbook_run(status).await?);
+        }
+    }
     if may && row.call.contains("$part") {
         tenant.join().await?;
     }
