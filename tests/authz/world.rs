@@ -331,5 +331,4 @@ async fn dead_letter(stance: &Stance, tenant: &str) -> Result<String> {
 }
 
 const PLAYBOOK: &str = "{ id: probe, title: probe, summary: s, version: 1, trigger: { on: incident, when: serious }, steps: [{ id: gate, title: Gate, approval: { role: RESPONDER, question: q } }, { id: task, title: Task, task: { role: ANALYST, instructions: i } }, { id: post, title: Post, action: webhook, with: { channel: none } }, { id: stop, title: Stop, action: quarantine, with: { grade: tools-only, reason: r } }] }";
-const OLD_PLAYBOOK: &str =
-    "{ id: old-probe, title: old, summary: s, version: 1, trigger: { on: manual }, steps: [{ id: a, title: A, wait: 1s }] }";
+const OLD_PLAYBOOK: &str = "{ id: old-probe, title: old, summary: s, version: 1, trigger: { on: manual }, steps: [{ id: a, title: A, wait: 1s }] }";

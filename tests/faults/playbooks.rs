@@ -124,7 +124,8 @@ async fn crash(victim: Victim) -> Result<()> {
     }
     let channel = "mutation($i: NotificationChannelInput!) { saveNotificationChannel(input: $i) { channel { id } } }";
     client.graphql(channel, json!({ "i": { "kind": "WEBHOOK", "name": "hook", "url": hook } })).await?;
-    let saved = client.graphql("mutation($s: String!) { savePlaybook(source: $s) { id } }", json!({ "s": PLAYBOOK })).await?;
+    let saved =
+        client.graphql("mutation($s: String!) { savePlaybook(source: $s) { id } }", json!({ "s": PLAYBOOK })).await?;
     let begin = "mutation($id: ID!) { runPlaybook(id: $id) { id } }";
     let started = client.graphql(begin, json!({ "id": saved["savePlaybook"]["id"] })).await?;
     let run = started["runPlaybook"]["id"].as_str().context("no run")?.to_owned();

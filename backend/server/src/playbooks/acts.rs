@@ -51,14 +51,7 @@ fn waiting<'a>(open: &'a Open, step: &str) -> Result<&'a StepRecord> {
 /// # Errors
 /// `FORBIDDEN` without `playbook:approve`, or for somebody who is neither of the gate's role nor owner or administrator; `CONFLICT` when the
 /// gate is not open; `BAD_INPUT`; `NOT_FOUND`.
-pub async fn approve(
-    db: &Db,
-    ctx: &Ctx,
-    id: PlaybookRunId,
-    step: &str,
-    approve: bool,
-    note: &str,
-) -> Result<Run> {
+pub async fn approve(db: &Db, ctx: &Ctx, id: PlaybookRunId, step: &str, approve: bool, note: &str) -> Result<Run> {
     let note = text::lines("note", note, MAX_NOTE)?;
     let (mut tx, open) = open(db, ctx, id, Permission::PlaybookApprove).await?;
     waiting(&open, step)?;

@@ -9,7 +9,10 @@ use crate::{
     audit,
     incidents::{self, Entry, Facts, Item},
     jobs::Outcome,
-    kernel::{Actor, Ctx, Db, Error, Kind, Permission, Result, TenantTx, outbound::{Delivery, Outbound}},
+    kernel::{
+        Actor, Ctx, Db, Error, Kind, Permission, Result, TenantTx,
+        outbound::{Delivery, Outbound},
+    },
     live::{self, Topic as Live},
     notify::{self, Notice, Topic},
 };
@@ -235,7 +238,11 @@ async fn call(tx: &mut TenantTx, open: &Open, step: &Step, topic: Topic, title: 
         title,
         text,
         link: &link(&open.run),
-        permission: if topic == Topic::PlaybookApproval { Permission::PlaybookApprove } else { Permission::PlaybookRun },
+        permission: if topic == Topic::PlaybookApproval {
+            Permission::PlaybookApprove
+        } else {
+            Permission::PlaybookRun
+        },
         subject: open.run.id.0,
         key: &open.scene(step).key(),
     };
@@ -422,7 +429,8 @@ mod tests {
     #[test]
     fn a_ticket_has_an_address_of_the_web_or_none() {
         assert_eq!(ticket(r#"{"url": "https://t.example/7"}"#).as_deref(), Some("https://t.example/7"));
-        for body in ["", "[]", "{}", r#"{"url": 7}"#, r#"{"url": "javascript:alert(1)"}"#, r#"{"url": "https://a b"}"#] {
+        for body in ["", "[]", "{}", r#"{"url": 7}"#, r#"{"url": "javascript:alert(1)"}"#, r#"{"url": "https://a b"}"#]
+        {
             assert_eq!(ticket(body), None, "{body}");
         }
     }

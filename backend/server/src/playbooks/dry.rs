@@ -19,12 +19,7 @@ use uuid::Uuid;
 ///
 /// # Errors
 /// When the database fails.
-pub(super) async fn run(
-    tx: &mut TenantTx,
-    run: Run,
-    playbook: engine::Playbook,
-    facts: Option<Facts>,
-) -> Result<()> {
+pub(super) async fn run(tx: &mut TenantTx, run: Run, playbook: engine::Playbook, facts: Option<Facts>) -> Result<()> {
     let mut open = Open { run, playbook, records: Vec::new(), facts };
     let mut time = tx.ctx().now();
     let end = loop {

@@ -22,7 +22,8 @@ use stance_engine::{
     policy::name_fits,
 };
 use stance_shared::{
-    AssetId, ContainmentGrade, ContainmentId, EntryKind, IncidentStatus, PlaybookStepState, Severity, TokenId, TypedId as _,
+    AssetId, ContainmentGrade, ContainmentId, EntryKind, IncidentStatus, PlaybookStepState, Severity, TokenId,
+    TypedId as _,
 };
 use uuid::Uuid;
 
@@ -191,7 +192,10 @@ pub(super) async fn prepare(tx: &mut TenantTx, scene: &Scene<'_>, action: &Actio
                 return simple(format!("Nothing to do: the incident is {} already.", now.as_str()));
             }
             let words: Vec<&str> = path.iter().map(|status| status.as_str()).collect();
-            Ok(Prepared { plan: format!("Moves the incident from {now} to {}.", words.join(", ")), what: What::Path(path) })
+            Ok(Prepared {
+                plan: format!("Moves the incident from {now} to {}.", words.join(", ")),
+                what: What::Path(path),
+            })
         }
     }
 }
@@ -292,8 +296,7 @@ pub(super) async fn perform(
         (Action::Transition { reason, root_cause, lessons, .. }, What::Path(path)) => {
             let incident = scene.facts()?.id;
             for to in path {
-                let transition =
-                    Transition { reason, root_cause: root_cause.as_deref(), lessons: lessons.as_deref() };
+                let transition = Transition { reason, root_cause: root_cause.as_deref(), lessons: lessons.as_deref() };
                 incidents::transition(tx, incident, *to, transition).await?;
             }
         }

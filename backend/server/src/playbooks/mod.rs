@@ -26,6 +26,6 @@ mod tests;
 pub use acts::{approve, cancel, complete, pause, resume, retry, undo};
 pub use domain::*;
 pub use service::{
-    RunFilter, archive, by_ids, list, newest_runs, run_count, runs, runs_by_ids, save, set_enabled, start, steps_of, validate,
-    versions,
+    RunFilter, archive, by_ids, list, newest_runs, run_count, runs, runs_by_ids, save, set_enabled, start, steps_of,
+    validate, versions,
 };

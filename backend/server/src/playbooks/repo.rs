@@ -60,11 +60,9 @@ pub(super) async fn sources_of(
 }
 
 pub(super) async fn count(tx: &mut TenantTx) -> Result<i64> {
-    Ok(sqlx::query_scalar!(
-        r#"select count(*) as "count!" from playbook where archived_at is null and not built_in"#
-    )
-    .fetch_one(tx.conn())
-    .await?)
+    Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from playbook where archived_at is null and not built_in"#)
+        .fetch_one(tx.conn())
+        .await?)
 }
 
 /// Stores a playbook, if it is not there.
@@ -181,7 +179,12 @@ pub(super) async fn started_since(tx: &mut TenantTx, id: PlaybookId, since: Date
 }
 
 /// Whether the trigger has started this version for the incident.
-pub(super) async fn was_triggered(tx: &mut TenantTx, id: PlaybookId, version: i32, incident: IncidentId) -> Result<bool> {
+pub(super) async fn was_triggered(
+    tx: &mut TenantTx,
+    id: PlaybookId,
+    version: i32,
+    incident: IncidentId,
+) -> Result<bool> {
     let found = sqlx::query_scalar!(
         "select 1 as one from playbook_run where incident_id = $1 and playbook_id = $2 and version = $3 and triggered",
         incident.0,

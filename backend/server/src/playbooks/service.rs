@@ -3,7 +3,8 @@
 pub use super::repo::RunFilter;
 use super::{
     domain::{
-        self, ALL_RUNS_PER_HOUR, MAX_NOTE, MAX_PLAYBOOKS, MAX_VERSIONS, Playbook, RUNS_PER_HOUR, Run, StepRecord, Version,
+        self, ALL_RUNS_PER_HOUR, MAX_NOTE, MAX_PLAYBOOKS, MAX_VERSIONS, Playbook, RUNS_PER_HOUR, Run, StepRecord,
+        Version,
     },
     drive, dry, repo,
 };
@@ -320,7 +321,8 @@ async fn begin(
     }
     live::notify(tx, Topic::Playbook, run.id.0).await?;
     let action = if dry_run { "playbook.dry_run" } else { "playbook.started" };
-    let detail = json!({ "playbook": playbook.slug, "version": run.version, "incident": incident, "triggered": triggered });
+    let detail =
+        json!({ "playbook": playbook.slug, "version": run.version, "incident": incident, "triggered": triggered });
     drive::log(tx, action, &run, detail).await?;
     let stored = repo::runs_by_ids(tx, &[run.id]).await?.pop();
     Ok(Some(stored.unwrap_or(run)))
@@ -404,12 +406,7 @@ async fn trigger(db: &Db, ctx: &Ctx, playbook: &Playbook, incident: IncidentId) 
 ///
 /// # Errors
 /// `FORBIDDEN` without `playbook:read`.
-pub async fn runs(
-    db: &Db,
-    ctx: &Ctx,
-    filter: &RunFilter,
-    page: &Page<(DateTime<Utc>, Uuid)>,
-) -> Result<Slice<Run>> {
+pub async fn runs(db: &Db, ctx: &Ctx, filter: &RunFilter, page: &Page<(DateTime<Utc>, Uuid)>) -> Result<Slice<Run>> {
     let mut tx = db.begin(ctx, Permission::PlaybookRead).await?;
     Ok(page.slice(repo::runs(&mut tx, filter, page).await?))
 }
@@ -434,12 +431,7 @@ pub async fn runs_by_ids(db: &Db, ctx: &Ctx, ids: &[PlaybookRunId]) -> Result<Ve
 ///
 /// # Errors
 /// `FORBIDDEN` without `playbook:read`.
-pub async fn newest_runs(
-    db: &Db,
-    ctx: &Ctx,
-    incidents: &[IncidentId],
-    playbooks: &[PlaybookId],
-) -> Result<Vec<Run>> {
+pub async fn newest_runs(db: &Db, ctx: &Ctx, incidents: &[IncidentId], playbooks: &[PlaybookId]) -> Result<Vec<Run>> {
     repo::newest(&mut db.begin(ctx, Permission::PlaybookRead).await?, incidents, playbooks).await
 }
 

@@ -15,7 +15,8 @@ use serde_json::json;
 use sqlx::PgPool;
 use stance_importers::AssetRef;
 use stance_shared::{
-    AssetId, AssetKind, IncidentId, PlaybookId, PlaybookRunStatus as Status, PlaybookStepState as State, RelationKind, Severity,
+    AssetId, AssetKind, IncidentId, PlaybookId, PlaybookRunStatus as Status, PlaybookStepState as State, RelationKind,
+    Severity,
 };
 use std::sync::{Arc, Mutex};
 
@@ -295,7 +296,10 @@ async fn what_goes_outside_is_tried_again_with_the_same_key_and_a_failed_step_ca
     let keys = hook.keys.lock().unwrap().clone();
     assert_eq!(keys, vec![format!("playbook:{}:ticket", run.id); 3]);
     let (open, steps) = bench.look(&run).await;
-    assert_eq!(steps.iter().find(|s| s.step == "ticket").unwrap().detail.url.as_deref(), Some("https://tickets.example/7"));
+    assert_eq!(
+        steps.iter().find(|s| s.step == "ticket").unwrap().detail.url.as_deref(),
+        Some("https://tickets.example/7")
+    );
     assert_eq!(bench.state(&run, "post").await, Some(State::Failed), "there is no such channel, and the run goes on");
     assert_eq!((open.status, bench.state(&run, "rest").await), (Status::Running, Some(State::Started)));
 
@@ -337,7 +341,12 @@ async fn the_library_is_there_is_kept_by_version_and_can_be_copied(pool: PgPool)
     assert_eq!(save(&bench.db, &bench.ctx, None, &next, "").await.unwrap_err().kind, Kind::BadInput);
     // A run keeps the text that it was started with.
     start(&bench.db, &bench.ctx, rogue.id, None, true).await.unwrap();
-    assert_eq!(bench.count("select count(*) from playbook_version v join playbook p on p.id = v.playbook_id where p.built_in").await, 1);
+    assert_eq!(
+        bench
+            .count("select count(*) from playbook_version v join playbook p on p.id = v.playbook_id where p.built_in")
+            .await,
+        1
+    );
     assert!(archive(&bench.db, &bench.ctx, mine.id).await.unwrap());
     assert_eq!(archive(&bench.db, &bench.ctx, rogue.id).await.unwrap_err().kind, Kind::Conflict);
     assert_eq!(list(&bench.db, &bench.ctx).await.unwrap().len(), 12);

@@ -195,7 +195,8 @@ impl PlaybookStep {
             _ => (None, String::new(), Vec::new(), false),
         };
         let action = if let Kind::Action(action) = &step.kind { Some(action) } else { None };
-        let parts = if let Kind::Parallel(parts) = &step.kind { parts.iter().map(Self::of).collect() } else { Vec::new() };
+        let parts =
+            if let Kind::Parallel(parts) = &step.kind { parts.iter().map(Self::of).collect() } else { Vec::new() };
         Self {
             id: step.id.clone(),
             title: step.title.clone(),
