@@ -7,6 +7,7 @@ mod exports;
 mod imports;
 mod notify;
 mod pipelines;
+mod playbooks;
 mod runtime;
 mod service;
 mod subscriptions;

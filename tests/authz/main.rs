@@ -252,6 +252,11 @@ async fn ids(tenant: &Tenant, row: &Row, may: bool) -> Result<Ids> {
     if may && row.call.contains("$held") {
         ids.insert("held", tenant.contain("TOOLS_ONLY").await?);
     }
+    for (name, status) in [("playbookRun", "RUNNING"), ("pausedRun", "PAUSED")] {
+        if may && row.operation.starts_with("Mutation") && row.call.contains(&format!("${name}")) {
+            ids.insert(name, tenant.playbook_run(status).await?);
+        }
+    }
     if may && row.call.contains("$part") {
         tenant.join().await?;
     }

@@ -17,6 +17,7 @@ pub struct Tenant {
     pub owner: Client,
     owner_email: String,
     pub url: String,
+    database: String,
     /// What stands for `$name`, of this organization.
     pub ids: Ids,
 }
@@ -32,7 +33,8 @@ impl Tenant {
         let Organization { id, owner_email, client: owner } =
             stance.bootstrap(word, &format!("owner@{word}.test")).await?;
         let id = id.rsplit(':').next().unwrap_or_default();
-        let mut tenant = Self { word, owner, owner_email, url: stance.url.clone(), ids: Ids::new() };
+        let (url, database) = (stance.url.clone(), stance.database_url());
+        let mut tenant = Self { word, owner, owner_email, url, database, ids: Ids::new() };
         let key = format!("{word}-agent");
         let made = tenant
             .graphql(
@@ -80,6 +82,7 @@ impl Tenant {
         tenant.ids.insert("deadLetter", dead_letter(stance, id).await?);
         tenant.runtime(word).await?;
         tenant.notifications(stance, word).await?;
+        tenant.playbooks().await?;
         Ok(tenant)
     }
 
@@ -168,6 +171,49 @@ impl Tenant {
             )
             .await?;
         text(&made["quarantineAgent"]["id"])
+    }
+
+    /// Two playbooks, and runs of one of them.
+    async fn playbooks(&mut self) -> Result<()> {
+        let save = "mutation($s: String!) { savePlaybook(source: $s) { id } }";
+        for (name, source) in [("playbook", PLAYBOOK), ("oldPlaybook", OLD_PLAYBOOK)] {
+            let made = self.graphql(save, json!({ "s": source })).await?;
+            self.ids.insert(name, text(&made["savePlaybook"]["id"])?);
+        }
+        for (name, status) in [("playbookRun", "RUNNING"), ("pausedRun", "PAUSED")] {
+            self.ids.insert(name, self.playbook_run(status).await?);
+        }
+        Ok(())
+    }
+
+    /// A run whose steps stand in every way that somebody can do something about. No run stands so by itself, so it is written into the
+    /// database.
+    pub async fn playbook_run(&self, status: &str) -> Result<String> {
+        use sqlx::Connection as _;
+        let uuid = |id: &str| Ok::<_, anyhow::Error>(id.split(':').next_back().context("no id")?.parse::<Uuid>()?);
+        let (tenant, playbook, run) = (uuid(&self.ids["organization"])?, uuid(&self.ids["playbook"])?, Uuid::new_v4());
+        let mut connection = sqlx::PgConnection::connect(&self.database).await?;
+        sqlx::query(
+            "insert into playbook_run (tenant_id, id, playbook_id, version, status, started_by, started_at)
+             values ($1, $2, $3, 1, $4, 'test', now())",
+        )
+        .bind(tenant)
+        .bind(run)
+        .bind(playbook)
+        .bind(status)
+        .execute(&mut connection)
+        .await?;
+        sqlx::query(
+            "insert into playbook_step (tenant_id, run_id, step, state, attempt, started_at, at, by)
+             select $1, $2, step, state, 1, now(), now(), 'test'
+             from (values ('gate', 'STARTED'), ('task', 'STARTED'), ('post', 'FAILED'), ('stop', 'DONE')) as s(step, state)",
+        )
+        .bind(tenant)
+        .bind(run)
+        .execute(&mut connection)
+        .await?;
+        connection.close().await?;
+        Ok(format!("playbook_run:{run}"))
     }
 
     async fn user(&self, email: &str) -> Result<String> {
@@ -299,3 +345,6 @@ async fn dead_letter(stance: &Stance, tenant: &str) -> Result<String> {
     connection.close().await?;
     Ok(format!("dead_letter:{id}"))
 }
+
+const PLAYBOOK: &str = "{ id: probe, title: probe, summary: s, version: 1, trigger: { on: incident, when: serious }, steps: [{ id: gate, title: Gate, approval: { role: RESPONDER, question: q } }, { id: task, title: Task, task: { role: ANALYST, instructions: i } }, { id: post, title: Post, action: webhook, with: { channel: none } }, { id: stop, title: Stop, action: quarantine, with: { grade: tools-only, reason: r } }] }";
+const OLD_PLAYBOOK: &str = "{ id: old-probe, title: old, summary: s, version: 1, trigger: { on: manual }, steps: [{ id: a, title: A, wait: 1s }] }";

@@ -1,4 +1,5 @@
 //! What must hold when processes die.
 
 mod kill;
+mod playbooks;
 mod workers;

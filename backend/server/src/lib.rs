@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod kernel;
 pub mod live;
 pub mod notify;
+pub mod playbooks;
 pub mod runtime;
 pub mod scoring;
 pub mod web;

@@ -39,14 +39,16 @@ pub enum Topic {
     Policy,
     /// A sensor.
     Sensor,
-    /// A containment, or how far an enforcement point has come with it.
-    Containment,
     /// An incident: its content, its timeline or its clocks.
     Incident,
+    /// A containment, or how far an enforcement point has come with it.
+    Containment,
+    /// A playbook or one of its runs.
+    Playbook,
 }
 
 impl Topic {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Report,
         Self::Finding,
         Self::Risk,
@@ -54,8 +56,9 @@ impl Topic {
         Self::Event,
         Self::Policy,
         Self::Sensor,
-        Self::Containment,
         Self::Incident,
+        Self::Containment,
+        Self::Playbook,
     ];
 
     /// The topic's name on the wire.
@@ -69,8 +72,9 @@ impl Topic {
             Self::Event => "event",
             Self::Policy => "policy",
             Self::Sensor => "sensor",
-            Self::Containment => "containment",
             Self::Incident => "incident",
+            Self::Containment => "containment",
+            Self::Playbook => "playbook",
         }
     }
 
@@ -85,8 +89,8 @@ impl Topic {
             Self::Event => Permission::EventRead,
             Self::Policy => Permission::PolicyRead,
             Self::Sensor => Permission::SensorRead,
-            Self::Containment => Permission::IncidentRead,
-            Self::Incident => Permission::IncidentRead,
+            Self::Incident | Self::Containment => Permission::IncidentRead,
+            Self::Playbook => Permission::PlaybookRead,
         }
     }
 }

@@ -140,9 +140,22 @@ fn scopes(role: Role, words: &[String]) -> Result<BTreeSet<Permission>> {
 /// `FORBIDDEN` without `token:revoke`; `NOT_FOUND`. Anybody who may revoke may revoke an owner's: it only takes away.
 pub async fn revoke(db: &Db, ctx: &Ctx, id: TokenId) -> Result<ApiToken> {
     let mut tx = db.begin(ctx, Permission::TokenRevoke).await?;
-    let no_such = || Error::not_found("token");
-    let revoked = repo::revoke(tx.conn(), ctx.tenant, Entrance::Token(id), ctx.now()).await? > 0;
-    let token = repo::token(tx.conn(), ctx.tenant, id).await?.ok_or_else(no_such)?;
+    let (token, revoked) = revoke_in(&mut tx, id).await?;
+    if revoked {
+        tx.commit().await?;
+    }
+    Ok(token)
+}
+
+/// [`revoke`] in the caller's transaction; also whether it had not ended yet.
+///
+/// # Errors
+/// As [`revoke`].
+pub async fn revoke_in(tx: &mut TenantTx, id: TokenId) -> Result<(ApiToken, bool)> {
+    tx.also_require(Permission::TokenRevoke)?;
+    let (tenant, now) = (tx.ctx().tenant, tx.ctx().now());
+    let revoked = repo::revoke(tx.conn(), tenant, Entrance::Token(id), now).await? > 0;
+    let token = repo::token(tx.conn(), tenant, id).await?.ok_or_else(|| Error::not_found("token"))?;
     if revoked {
         let entry = audit::Entry {
             action: "token.revoked",
@@ -150,8 +163,19 @@ pub async fn revoke(db: &Db, ctx: &Ctx, id: TokenId) -> Result<ApiToken> {
             target_id: id.to_string(),
             detail: json!({ "name": token.name }),
         };
-        audit::record(&mut tx, entry).await?;
-        tx.commit().await?;
+        audit::record(tx, entry).await?;
     }
-    Ok(token)
+    Ok((token, revoked))
+}
+
+/// The tokens that have not ended, newest first, in the caller's transaction.
+///
+/// # Errors
+/// `FORBIDDEN` without `token:revoke`.
+pub async fn live_in(tx: &mut TenantTx) -> Result<Vec<ApiToken>> {
+    tx.also_require(Permission::TokenRevoke)?;
+    let (tenant, now) = (tx.ctx().tenant, tx.ctx().now());
+    let mut tokens = repo::tokens(tx.conn(), tenant).await?;
+    tokens.retain(|token| token.revoked_at.is_none() && token.expires_at.is_none_or(|at| at > now));
+    Ok(tokens)
 }

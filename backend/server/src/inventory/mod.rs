@@ -12,6 +12,8 @@
 pub mod aliases;
 mod aliases_repo;
 mod domain;
+pub mod grants;
+mod grants_repo;
 pub mod provenance;
 mod provenance_repo;
 mod repo;

@@ -4,7 +4,7 @@ use super::{Job, Outcome, runner::Handle};
 use crate::{
     findings, imports, incidents,
     kernel::{Ctx, Db, Result, TenantTx, outbound::Outbound},
-    notify, runtime, scoring,
+    notify, playbooks, runtime, scoring,
 };
 use async_trait::async_trait;
 
@@ -26,13 +26,13 @@ impl Handle for Dispatch {
             Job::ReportRuntime => runtime::jobs::report(db, ctx).await,
             Job::AnalyzeRuns => runtime::jobs::analyze(db, ctx).await,
             Job::WatchClocks => incidents::jobs::watch_clocks(db, ctx).await,
-            // Nothing follows from it yet.
-            Job::IncidentChanged { .. } => Ok(Outcome::Done),
             Job::Notify => notify::jobs::run(db, ctx, &self.outbound, &self.origin).await,
             Job::KeepContainments => {
                 runtime::containment::keep(db, ctx, &self.outbound).await?;
                 Ok(Outcome::Done)
             }
+            Job::IncidentChanged { incident } => playbooks::jobs::triggered(db, ctx, *incident).await,
+            Job::RunPlaybook { run } => playbooks::jobs::run(db, ctx, &self.outbound, *run).await,
             Job::ExpireDecisions => {
                 // A batch at a time, each a transaction of its own.
                 while findings::expire_due(db, ctx).await? > 0 {}
@@ -44,6 +44,7 @@ impl Handle for Dispatch {
     async fn gave_up(&self, tx: &mut TenantTx, job: &Job, error: &str) -> Result<()> {
         match job {
             Job::ImportReport { report } => imports::jobs::gave_up(tx, *report, error).await,
+            Job::RunPlaybook { run } => playbooks::jobs::gave_up(tx, *run, error).await,
             _ => Ok(()),
         }
     }

@@ -29,7 +29,7 @@ pub use setup::migrate;
 
 use crate::kernel::{Actor, Clock, Ctx, Db, Role, tasks::Tasks};
 use serde::{Deserialize, Serialize};
-use stance_shared::{IncidentId, ReportId, TenantId};
+use stance_shared::{IncidentId, PlaybookRunId, ReportId, TenantId};
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
@@ -76,6 +76,8 @@ pub enum Job {
     Notify,
     /// Tells enforcement points what they have not proven yet, ends what has expired.
     KeepContainments,
+    /// Drives a playbook's run as far as it goes.
+    RunPlaybook { run: PlaybookRunId },
 }
 
 impl Job {
@@ -93,6 +95,7 @@ impl Job {
             Self::IncidentChanged { .. } => "incident_changed",
             Self::Notify => "notify",
             Self::KeepContainments => "keep_containments",
+            Self::RunPlaybook { .. } => "run_playbook",
         }
     }
 
@@ -102,6 +105,7 @@ impl Job {
         match self {
             Self::ImportReport { report } => Some(report.0),
             Self::IncidentChanged { incident } => Some(incident.0),
+            Self::RunPlaybook { run } => Some(run.0),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@ use super::{Envelope, Job, queue};
 use crate::{
     kernel::{Actor, Clock, Db, Result, SystemTx, db::SystemReason},
     notify::repo as notices,
+    playbooks,
     runtime::{jobs_repo, partitions},
 };
 use chrono::Duration as Span;
@@ -52,6 +53,7 @@ pub async fn once(db: &Db, clock: &Clock) -> Result<usize> {
     found.extend(runtime_work(&mut tx, clock).await?);
     found.extend(notices::with_work(&mut tx, clock).await?.into_iter().map(|tenant| (tenant, Job::Notify)));
     found.extend(open_containments(&mut tx).await?);
+    found.extend(playbooks::jobs::due(&mut tx, clock).await?);
     for (tenant, job) in &found {
         let envelope = Envelope {
             tenant: *tenant,

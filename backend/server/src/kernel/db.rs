@@ -133,6 +133,13 @@ impl TenantTx {
         &self.ctx
     }
 
+    /// The same transaction, in which somebody else acts from now on: history and audit name them.
+    #[must_use]
+    pub fn acting_as(mut self, actor: super::Actor) -> Self {
+        self.ctx.actor = actor;
+        self
+    }
+
     /// Refuses unless the actor also holds another permission.
     ///
     /// # Errors

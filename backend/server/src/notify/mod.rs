@@ -14,6 +14,8 @@ mod channels_repo;
 pub mod deliveries;
 mod deliveries_repo;
 pub mod domain;
+mod hooks;
+mod hooks_repo;
 pub mod jobs;
 mod message;
 pub(crate) mod repo;
@@ -23,6 +25,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 
+pub use hooks::{Hook, webhook};
 pub use stance_shared::{
     NotificationChannelKind as ChannelKind, NotificationStatus as Status, NotificationTopic as Topic,
 };

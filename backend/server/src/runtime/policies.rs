@@ -3,12 +3,12 @@
 use super::policies_repo as repo;
 use crate::{
     audit, inventory,
-    kernel::{Ctx, Db, Error, Permission, Result, error::FieldError, text},
+    kernel::{Ctx, Db, Error, Permission, Result, TenantTx, error::FieldError, text},
     live::{self, Topic},
 };
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
-use stance_engine::policy::{Compiled, Problem};
+use stance_engine::policy::{Compiled, Preset, Problem};
 use stance_shared::{AssetId, Channel, EventId, PolicyId, Verdict};
 
 /// Agents that one policy can name.
@@ -175,7 +175,77 @@ pub async fn archive(db: &Db, ctx: &Ctx, id: PolicyId) -> Result<bool> {
     Ok(archived)
 }
 
-async fn changed(tx: &mut crate::kernel::TenantTx, action: &'static str, id: PolicyId, detail: Value) -> Result<()> {
+/// A policy of which another version was put in force.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Raised {
+    pub policy: PolicyId,
+    pub name: String,
+    /// The version that was in force.
+    pub from: i32,
+    pub to: i32,
+}
+
+/// A policy in force whose preset is weaker than wanted.
+#[derive(Clone, Debug)]
+pub struct Weaker {
+    pub policy: PolicyId,
+    pub name: String,
+    pub version: i32,
+    pub document: stance_engine::policy::Policy,
+    /// How many agents it names; 0: it applies to all that no other policy names.
+    pub agents: usize,
+}
+
+/// The policies in force for the agents whose preset is weaker than `preset`, by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn weaker(tx: &mut TenantTx, agents: &[AssetId], preset: Preset) -> Result<Vec<Weaker>> {
+    let mut weaker = Vec::new();
+    for (policy, name, version, document, agents) in repo::in_force_for(tx, agents).await? {
+        let document = compile(&document)?.policy;
+        if document.preset < preset {
+            weaker.push(Weaker { policy, name, version, document, agents });
+        }
+    }
+    Ok(weaker)
+}
+
+/// Puts a version with another preset in force, otherwise like the one that is.
+///
+/// # Errors
+/// `FORBIDDEN` without `policy:write`; or when the database fails.
+pub async fn raise(tx: &mut TenantTx, weaker: &Weaker, preset: Preset, note: &str) -> Result<Raised> {
+    tx.also_require(Permission::PolicyWrite)?;
+    let raised = stance_engine::policy::Policy { preset, ..weaker.document.clone() };
+    let document = serde_json::to_value(&raised).map_err(Error::internal)?;
+    let compiled = compile(&document)?;
+    repo::lock(tx, weaker.policy).await?;
+    let to = repo::add_version(tx, weaker.policy, &document, &compiled.hash, note).await?;
+    repo::activate(tx, weaker.policy, Some(to)).await?;
+    let detail = json!({ "name": weaker.name, "from": weaker.version, "to": to, "preset": preset });
+    changed(tx, "policy.activated", weaker.policy, detail).await?;
+    Ok(Raised { policy: weaker.policy, name: weaker.name.clone(), from: weaker.version, to })
+}
+
+/// Puts the former version in force again; false when somebody has put another one in force since, which stays.
+///
+/// # Errors
+/// `FORBIDDEN` without `policy:write`; or when the database fails.
+pub async fn lower(tx: &mut TenantTx, raised: &Raised) -> Result<bool> {
+    tx.also_require(Permission::PolicyWrite)?;
+    repo::lock(tx, raised.policy).await?;
+    let now = repo::by_ids(tx, &[raised.policy]).await?.pop().and_then(|policy| policy.active);
+    if now != Some(raised.to) {
+        return Ok(false);
+    }
+    repo::activate(tx, raised.policy, Some(raised.from)).await?;
+    let detail = json!({ "name": raised.name, "from": raised.to, "to": raised.from });
+    changed(tx, "policy.activated", raised.policy, detail).await?;
+    Ok(true)
+}
+
+async fn changed(tx: &mut TenantTx, action: &'static str, id: PolicyId, detail: Value) -> Result<()> {
     let entry = audit::Entry { action, target_kind: "policy", target_id: id.to_string(), detail };
     audit::record(tx, entry).await?;
     live::notify(tx, Topic::Policy, id.0).await

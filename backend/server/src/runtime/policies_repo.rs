@@ -147,6 +147,34 @@ pub(super) async fn archive(tx: &mut TenantTx, id: PolicyId) -> Result<bool> {
     Ok(done.rows_affected() > 0)
 }
 
+/// Locks a policy, so that its versions are numbered one after the other.
+pub(super) async fn lock(tx: &mut TenantTx, id: PolicyId) -> Result<()> {
+    sqlx::query!("select 1 as one from policy where id = $1 for update", id.0).fetch_optional(tx.conn()).await?;
+    Ok(())
+}
+
+/// The policies in force for the agents: name, version in force, its document, and how many agents it names.
+pub(super) async fn in_force_for(
+    tx: &mut TenantTx,
+    agents: &[AssetId],
+) -> Result<Vec<(PolicyId, String, i32, Value, usize)>> {
+    let ids: Vec<Uuid> = agents.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"select p.id, p.name, v.version, v.document, cardinality(p.agents) as "agents!"
+           from policy p join policy_version v on v.policy_id = p.id and v.version = p.active
+           where p.id in (
+               select (select q.id from policy q where q.active is not null and (n.id = any(q.agents) or cardinality(q.agents) = 0)
+                       order by cardinality(q.agents) = 0 limit 1)
+               from unnest($1::uuid[]) n(id))
+           order by p.name, p.id"#,
+        &ids
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let count = |agents: i32| usize::try_from(agents).unwrap_or(0);
+    Ok(rows.into_iter().map(|r| (PolicyId(r.id), r.name, r.version, r.document, count(r.agents))).collect())
+}
+
 /// A page of events since a time, newest first.
 pub(super) async fn judged(
     tx: &mut TenantTx,

@@ -6,16 +6,16 @@
 use crate::{
     findings, identity, imports, inventory,
     kernel::{Ctx, Db, telemetry},
-    notify, runtime, scoring,
+    notify, playbooks, runtime, scoring,
 };
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use futures::future::try_join_all;
 use stance_engine::risk::CheckResult;
 use stance_shared::{
     AgentSessionId, AssetId, ChannelId, ContainmentId, DecisionId, DeliveryId, EnforcementPointId, EventId, FindingId,
-    PolicyId, ReportId, RuleId, SensorId, UserId,
+    IncidentId, PlaybookId, PlaybookRunId, PolicyId, ReportId, RuleId, SensorId, UserId,
 };
-use std::{collections::HashMap, hash::Hash};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 /// The request's loaders: each thing is fetched once per request.
 pub type Loaders = DataLoader<Batch, HashMapCache>;
@@ -137,6 +137,97 @@ impl Loader<EventId> for Batch {
     async fn load(&self, ids: &[EventId]) -> Result<HashMap<EventId, Self::Value>, Self::Error> {
         let events = runtime::events::by_ids(&self.db, &self.asker, ids).await?;
         Ok(events.into_iter().map(|event| (event.id, event)).collect())
+    }
+}
+
+impl Loader<PlaybookId> for Batch {
+    type Value = playbooks::Playbook;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[PlaybookId]) -> Result<HashMap<PlaybookId, Self::Value>, Self::Error> {
+        let found = playbooks::by_ids(&self.db, &self.asker, ids).await?;
+        Ok(found.into_iter().map(|playbook| (playbook.id, playbook)).collect())
+    }
+}
+
+impl Loader<PlaybookRunId> for Batch {
+    type Value = playbooks::Run;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[PlaybookRunId]) -> Result<HashMap<PlaybookRunId, Self::Value>, Self::Error> {
+        let found = playbooks::runs_by_ids(&self.db, &self.asker, ids).await?;
+        Ok(found.into_iter().map(|run| (run.id, run)).collect())
+    }
+}
+
+/// The versions of a playbook.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PlaybookVersionsOf(pub PlaybookId);
+
+impl Loader<PlaybookVersionsOf> for Batch {
+    type Value = Vec<playbooks::Version>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[PlaybookVersionsOf]) -> Result<HashMap<PlaybookVersionsOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut found: HashMap<_, Vec<_>> = HashMap::new();
+        for version in playbooks::versions(&self.db, &self.asker, &ids).await? {
+            found.entry(PlaybookVersionsOf(version.playbook)).or_default().push(version);
+        }
+        Ok(found)
+    }
+}
+
+/// The newest runs of a playbook.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RunsOfPlaybook(pub PlaybookId);
+
+impl Loader<RunsOfPlaybook> for Batch {
+    type Value = Vec<playbooks::Run>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[RunsOfPlaybook]) -> Result<HashMap<RunsOfPlaybook, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut found: HashMap<_, Vec<_>> = HashMap::new();
+        for run in playbooks::newest_runs(&self.db, &self.asker, &[], &ids).await? {
+            found.entry(RunsOfPlaybook(run.playbook)).or_default().push(run);
+        }
+        Ok(found)
+    }
+}
+
+/// The newest runs of an incident.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RunsOfIncident(pub IncidentId);
+
+impl Loader<RunsOfIncident> for Batch {
+    type Value = Vec<playbooks::Run>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[RunsOfIncident]) -> Result<HashMap<RunsOfIncident, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut found: HashMap<_, Vec<_>> = HashMap::new();
+        for run in playbooks::newest_runs(&self.db, &self.asker, &ids, &[]).await? {
+            if let Some(incident) = run.incident {
+                found.entry(RunsOfIncident(incident)).or_default().push(run);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The text that a run was started with, and what is known of its steps.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StepsOf(pub PlaybookRunId);
+
+impl Loader<StepsOf> for Batch {
+    type Value = (Arc<stance_engine::playbook::Playbook>, Vec<playbooks::StepRecord>);
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[StepsOf]) -> Result<HashMap<StepsOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = playbooks::steps_of(&self.db, &self.asker, &ids).await?;
+        Ok(found.into_iter().map(|(id, playbook, records)| (StepsOf(id), (playbook, records))).collect())
     }
 }
 

@@ -26,6 +26,7 @@ pub mod loaders;
 mod markdown;
 pub mod node;
 pub mod notify;
+pub mod playbooks;
 pub mod posture;
 pub mod runtime;
 pub mod search;
@@ -55,6 +56,7 @@ pub struct Query(
     runtime::RuntimeQuery,
     notify::NotifyQuery,
     containment::ContainmentQuery,
+    playbooks::PlaybooksQuery,
     jobs::JobsQuery,
 );
 
@@ -68,6 +70,7 @@ pub struct Mutation(
     runtime::RuntimeMutation,
     notify::NotifyMutation,
     containment::ContainmentMutation,
+    playbooks::PlaybooksMutation,
     jobs::JobsMutation,
 );
 

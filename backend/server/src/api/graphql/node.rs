@@ -1,11 +1,12 @@
 //! Global ids: `finding:0192…`, a noun and a UUID. Readable on purpose; what they name is protected by the tenant.
 
-use super::{containment, findings, identity, imports, inventory, notify, runtime};
+use super::{containment, findings, identity, imports, inventory, notify, playbooks, runtime};
 use crate::kernel::{Error, Result};
 use async_graphql::{Context, ID, Interface, Object};
 use stance_shared::{
     AgentSessionId, AssetId, ChannelId, ContainmentId, DecisionId, DeliveryId, EnforcementPointId, EventId, FindingId,
-    InvitationId, PolicyId, RelationId, ReportId, RuleId, SensorId, TenantId, TokenId, TypedId, UserId,
+    InvitationId, PlaybookId, PlaybookRunId, PolicyId, RelationId, ReportId, RuleId, SensorId, TenantId, TokenId,
+    TypedId, UserId,
 };
 use uuid::Uuid;
 
@@ -62,6 +63,8 @@ pub enum Node {
     NotificationDelivery(notify::NotificationDelivery),
     NotificationRule(notify::NotificationRule),
     Organization(identity::Organization),
+    Playbook(playbooks::Playbook),
+    PlaybookRun(playbooks::PlaybookRun),
     Policy(runtime::Policy),
     Relation(inventory::Relation),
     Report(imports::Report),
@@ -88,6 +91,8 @@ impl NodeQuery {
             Some(EventId::NOUN) => runtime::load_event(ctx, parse("id", &id)?).await?.map(Node::Event),
             Some(AgentSessionId::NOUN) => runtime::load_session(ctx, parse("id", &id)?).await?.map(Node::AgentSession),
             Some(PolicyId::NOUN) => runtime::load_policy(ctx, parse("id", &id)?).await?.map(Node::Policy),
+            Some(PlaybookId::NOUN) => playbooks::load(ctx, parse("id", &id)?).await?.map(Node::Playbook),
+            Some(PlaybookRunId::NOUN) => playbooks::load_run(ctx, parse("id", &id)?).await?.map(Node::PlaybookRun),
             Some(SensorId::NOUN) => runtime::load_sensor(ctx, parse("id", &id)?).await?.map(Node::Sensor),
             Some(ContainmentId::NOUN) => containment::load(ctx, parse("id", &id)?).await?.map(Node::Containment),
             Some(EnforcementPointId::NOUN) => {
@@ -113,6 +118,8 @@ impl NodeQuery {
                     DeliveryId::NOUN,
                     RuleId::NOUN,
                     TenantId::NOUN,
+                    PlaybookId::NOUN,
+                    PlaybookRunId::NOUN,
                     PolicyId::NOUN,
                     RelationId::NOUN,
                     ReportId::NOUN,

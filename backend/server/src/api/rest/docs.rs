@@ -1,4 +1,4 @@
-//! The OpenAPI document, a page to read and try it on, and the schema of Stance's own report format.
+//! The OpenAPI document, a page to read and try it on, and the schemas of Stance's own report format and of playbooks.
 
 use super::openapi;
 use crate::app::AppState;
@@ -21,8 +21,13 @@ pub(super) fn router() -> Router<AppState> {
     page.layer(SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, policy))
         .route("/api/openapi.json", get(async || Json(openapi())))
         .route("/api/schemas/findings.json", get(findings_schema))
+        .route("/api/schemas/playbook.json", get(playbook_schema))
 }
 
 async fn findings_schema() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/schema+json")], stance_importers::stance::SCHEMA)
+}
+
+async fn playbook_schema() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/schema+json")], stance_engine::playbook::SCHEMA)
 }
