@@ -4,6 +4,7 @@ mod aliases;
 mod documents;
 mod exports;
 mod imports;
+mod incidents;
 mod pipelines;
 mod runtime;
 mod service;

@@ -79,6 +79,7 @@ impl Tenant {
         tenant.ids.insert("session", other_session(&person).await?.context("no session")?);
         tenant.ids.insert("deadLetter", dead_letter(stance, id).await?);
         tenant.runtime(word).await?;
+        tenant.incidents(word).await?;
         Ok(tenant)
     }
 
@@ -129,6 +130,17 @@ impl Tenant {
         for (name, called) in [("policy", word.to_owned()), ("oldPolicy", format!("old {word}"))] {
             let made = self.graphql(save, json!({ "n": called, "d": { "preset": "balanced" } })).await?;
             self.ids.insert(name, text(&made["savePolicy"]["id"])?);
+        }
+        Ok(())
+    }
+
+    /// Two incidents, one of them about the asset.
+    async fn incidents(&mut self, word: &str) -> Result<()> {
+        let open = "mutation($i: OpenIncidentInput!) { openIncident(input: $i) { id } }";
+        for (name, items) in [("incident", json!({ "assets": [self.ids["asset"]] })), ("twinIncident", json!({}))] {
+            let input = json!({ "title": word, "severity": "HIGH", "items": items });
+            let made = self.graphql(open, json!({ "i": input })).await?;
+            self.ids.insert(name, text(&made["openIncident"]["id"])?);
         }
         Ok(())
     }
@@ -201,6 +213,7 @@ impl Tenant {
                findings(first: 50) { totalCount nodes { id status assignee { id } decision { id kind reason } history { at kind } } }
                reports { totalCount nodes { id status } }
                members { user { id name } role } invitations { id role } apiTokens { id role revokedAt }
+               incidents { totalCount nodes { id status title severity watchers { id } links { url } timeline { totalCount } } }
                deadLetters { id redrivenAt } auditLog { totalCount } }",
             json!({}),
         )

@@ -66,6 +66,8 @@ pub enum Job {
     ReportRuntime,
     /// Looks at agents' runs as a whole.
     AnalyzeRuns,
+    /// Finds what belongs to one incident.
+    Correlate,
     /// Notices clocks of incidents that ran out.
     WatchClocks,
     /// An incident was opened or changed.
@@ -83,6 +85,7 @@ impl Job {
             Self::ExpireDecisions => "expire_decisions",
             Self::ReportRuntime => "report_runtime",
             Self::AnalyzeRuns => "analyze_runs",
+            Self::Correlate => "correlate",
             Self::WatchClocks => "watch_clocks",
             Self::IncidentChanged { .. } => "incident_changed",
         }

@@ -18,6 +18,7 @@ mod form;
 pub mod http;
 pub mod identity;
 pub mod imports;
+pub mod incidents;
 pub mod inventory;
 pub mod jobs;
 pub mod limits;
@@ -51,6 +52,7 @@ pub struct Query(
     imports::ImportsQuery,
     posture::PostureQuery,
     runtime::RuntimeQuery,
+    incidents::IncidentsQuery,
     jobs::JobsQuery,
 );
 
@@ -62,6 +64,7 @@ pub struct Mutation(
     findings::FindingsMutation,
     imports::ImportsMutation,
     runtime::RuntimeMutation,
+    incidents::IncidentsMutation,
     jobs::JobsMutation,
 );
 

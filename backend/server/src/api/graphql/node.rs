@@ -1,11 +1,11 @@
 //! Global ids: `finding:0192…`, a noun and a UUID. Readable on purpose; what they name is protected by the tenant.
 
-use super::{findings, identity, imports, inventory, runtime};
+use super::{findings, identity, imports, incidents, inventory, runtime};
 use crate::kernel::{Error, Result};
 use async_graphql::{Context, ID, Interface, Object};
 use stance_shared::{
-    AgentSessionId, AssetId, DecisionId, EventId, FindingId, InvitationId, PolicyId, RelationId, ReportId, SensorId,
-    TenantId, TokenId, TypedId, UserId,
+    AgentSessionId, AssetId, DecisionId, EventId, FindingId, IncidentId, InvitationId, PolicyId, RelationId, ReportId,
+    SensorId, TenantId, TokenId, TypedId, UserId,
 };
 use uuid::Uuid;
 
@@ -55,6 +55,7 @@ pub enum Node {
     Decision(findings::Decision),
     Event(runtime::AgentEvent),
     Finding(findings::Finding),
+    Incident(incidents::Incident),
     Invitation(identity::Invitation),
     Organization(identity::Organization),
     Policy(runtime::Policy),
@@ -79,6 +80,7 @@ impl NodeQuery {
             Some(TokenId::NOUN) => identity::load_token(ctx, parse("id", &id)?).await?.map(Node::ApiToken),
             Some(RelationId::NOUN) => inventory::load_relation(ctx, parse("id", &id)?).await?.map(Node::Relation),
             Some(FindingId::NOUN) => findings::load(ctx, parse("id", &id)?).await?.map(Node::Finding),
+            Some(IncidentId::NOUN) => incidents::load(ctx, parse("id", &id)?).await?.map(Node::Incident),
             Some(ReportId::NOUN) => imports::load(ctx, parse("id", &id)?).await?.map(Node::Report),
             Some(EventId::NOUN) => runtime::load_event(ctx, parse("id", &id)?).await?.map(Node::Event),
             Some(AgentSessionId::NOUN) => runtime::load_session(ctx, parse("id", &id)?).await?.map(Node::AgentSession),
@@ -92,6 +94,7 @@ impl NodeQuery {
                     DecisionId::NOUN,
                     EventId::NOUN,
                     FindingId::NOUN,
+                    IncidentId::NOUN,
                     InvitationId::NOUN,
                     TenantId::NOUN,
                     PolicyId::NOUN,
