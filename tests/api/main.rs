@@ -5,6 +5,7 @@ mod containment;
 mod documents;
 mod exports;
 mod imports;
+mod incidents;
 mod notify;
 mod pipelines;
 mod playbooks;

@@ -232,6 +232,92 @@ pub const ROWS: &[Row] = &[
         &["policy:write"],
     ),
     row(
+        "Query.incidents",
+        "incidents { nodes { id title clocks { state } timeline { nodes { text } } links { url } } totalCount }",
+        &["incident:read"],
+    ),
+    row("Query.incidents", "incidents(filter: { asset: $asset }) { nodes { title } }", &["incident:read"]),
+    row("Query.incident", "incident(id: $incident) { title reportMarkdown allowedTransitions }", &["incident:read"]),
+    row(
+        "Query.incident",
+        "incident(id: $incident) { assets { name } findings { title } }",
+        &["incident:read", "asset:read", "finding:read"],
+    ),
+    less("Query.incident", "incident(id: $incident) { title events { model } sessions { name } }", &["event:read"]),
+    row("Query.node", "node(id: $incident) { id ... on Incident { title } }", &["incident:read"]),
+    row("Query.incidentMetrics", "incidentMetrics { open mtta mttr timeToContainment }", &["incident:read"]),
+    row("Query.correlationRules", "correlationRules { id threshold enabled }", &["incident:read"]),
+    row(
+        "Mutation.openIncident",
+        "openIncident(input: { title: \"made by roles\", severity: LOW, dedupKey: \"made-by-roles\" }) { id }",
+        &["incident:write", "incident:read"],
+    ),
+    row(
+        "Mutation.transitionIncident",
+        "transitionIncident(id: $incident, to: TRIAGED) { status }",
+        &["incident:write", "incident:read"],
+    ),
+    row(
+        "Mutation.undoIncidentTransition",
+        "undoIncidentTransition(id: $incident) { status }",
+        &["incident:write", "incident:read"],
+    ),
+    row(
+        "Mutation.updateIncident",
+        "updateIncident(id: $incident, input: { summary: \"x\" }) { id }",
+        &["incident:write", "incident:read"],
+    ),
+    row(
+        "Mutation.commentIncident",
+        "commentIncident(id: $incident, text: \"x\") { id }",
+        &["incident:write", "incident:read"],
+    ),
+    row(
+        "Mutation.attachToIncident",
+        "attachToIncident(id: $incident, items: { assets: [$asset] }) { id }",
+        &["incident:write", "incident:read"],
+    ),
+    row(
+        "Mutation.mergeIncidents",
+        "mergeIncidents(into: $incident, ids: [$twinIncident]) { id }",
+        &["incident:write", "incident:read"],
+    ),
+    row(
+        "Mutation.splitIncident",
+        "splitIncident(id: $incident, title: \"x\", items: { findings: [$finding] }) { id }",
+        &["incident:write", "incident:read"],
+    ),
+    row(
+        "Mutation.watchIncident",
+        "watchIncident(id: $incident, watch: false) { id }",
+        &["incident:write", "incident:read"],
+    ),
+    row(
+        "Mutation.linkIncident",
+        "linkIncident(id: $incident, title: \"x\", url: \"https://tickets.example/1\") { id }",
+        &["incident:write", "incident:read"],
+    ),
+    row(
+        "Mutation.pauseIncidentClock",
+        "pauseIncidentClock(id: $incident, kind: RESOLVE, reason: \"x\") { id }",
+        &["incident:write", "incident:read"],
+    ),
+    row(
+        "Mutation.resumeIncidentClock",
+        "resumeIncidentClock(id: $incident, kind: RESOLVE) { id }",
+        &["incident:write", "incident:read"],
+    ),
+    row(
+        "Mutation.markIncidentSerious",
+        "markIncidentSerious(id: $incident, kind: GENERAL) { id }",
+        &["incident:write", "incident:read"],
+    ),
+    row(
+        "Mutation.setCorrelationRule",
+        "setCorrelationRule(id: \"shadow-agents\", enabled: true) { id }",
+        &["policy:write"],
+    ),
+    row(
         "Mutation.ingestFindings",
         "ingestFindings(input: { tool: \"probe\", findings: [{ asset: { kind: AGENT, externalKey: \"made-by-roles\" }, rule: \"r\", layer: MODEL, severity: LOW, title: \"t\" }] }) { report { id } }",
         &["finding:ingest", "report:import", "report:read"],

@@ -83,6 +83,7 @@ impl Tenant {
         tenant.runtime(word).await?;
         tenant.notifications(stance, word).await?;
         tenant.playbooks().await?;
+        tenant.incidents(word).await?;
         Ok(tenant)
     }
 
@@ -186,6 +187,17 @@ impl Tenant {
         Ok(())
     }
 
+    /// Two incidents, one of them about the asset.
+    async fn incidents(&mut self, word: &str) -> Result<()> {
+        let open = "mutation($i: OpenIncidentInput!) { openIncident(input: $i) { id } }";
+        for (name, items) in [("incident", json!({ "assets": [self.ids["asset"]] })), ("twinIncident", json!({}))] {
+            let input = json!({ "title": word, "severity": "HIGH", "items": items });
+            let made = self.graphql(open, json!({ "i": input })).await?;
+            self.ids.insert(name, text(&made["openIncident"]["id"])?);
+        }
+        Ok(())
+    }
+
     /// A run whose steps stand in every way that somebody can do something about. No run stands so by itself, so it is written into the
     /// database.
     pub async fn playbook_run(&self, status: &str) -> Result<String> {
@@ -284,6 +296,7 @@ impl Tenant {
                findings(first: 50) { totalCount nodes { id status assignee { id } decision { id kind reason } history { at kind } } }
                reports { totalCount nodes { id status } }
                members { user { id name } role } invitations { id role } apiTokens { id role revokedAt }
+               incidents { totalCount nodes { id status title severity watchers { id } links { url } timeline { totalCount } } }
                deadLetters { id redrivenAt } notificationChannels { id name } notificationRules { id name } auditLog { totalCount } }",
             json!({}),
         )

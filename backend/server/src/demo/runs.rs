@@ -2,7 +2,7 @@
 
 use super::{Demo, PEOPLE, reference};
 use crate::{
-    imports, inventory,
+    imports, incidents, inventory,
     kernel::{Actor, Ctx, Error, Result, Role, tasks::Tasks},
     live::Hub,
     runtime::{Guard, Recorder, events, jobs, policies, sensors},
@@ -117,6 +117,7 @@ impl Demo<'_> {
         while let Some(report) = jobs::report_marked(self.db, &system).await? {
             imports::jobs::import(self.db, &system, report).await?;
         }
+        incidents::correlate::run(self.db, &system).await?;
         recorder.finish();
         tasks.shutdown(time::Duration::from_secs(10)).await;
         Ok(())

@@ -265,6 +265,7 @@ impl Import<'_> {
         for finding in changed {
             live::notify(&mut tx, Topic::Finding, finding).await?;
         }
+        Queue::enqueue_once(&mut tx, Job::Correlate).await?;
         tx.commit().await?;
         let format = importer.format();
         metrics::counter!("stance_import_findings_total", "format" => format)

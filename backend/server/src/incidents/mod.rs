@@ -11,11 +11,19 @@
 //!
 //! The functions over a transaction are for playbooks, which do a step's effect and its record at once; what people do is in [`acts`], what they see in [`reading`].
 
+pub mod acts;
 pub mod clocks;
+pub mod correlate;
+mod correlate_repo;
 mod domain;
 pub mod jobs;
+mod more_repo;
+pub mod reading;
 mod repo;
+pub mod report;
 mod service;
+#[cfg(test)]
+mod tests;
 
 pub use domain::*;
 pub use service::{attach, facts, note, open, transition};

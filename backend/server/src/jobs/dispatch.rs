@@ -25,6 +25,7 @@ impl Handle for Dispatch {
             Job::DailySnapshot => scoring::jobs::daily_snapshot(db, ctx).await,
             Job::ReportRuntime => runtime::jobs::report(db, ctx).await,
             Job::AnalyzeRuns => runtime::jobs::analyze(db, ctx).await,
+            Job::Correlate => incidents::jobs::correlate(db, ctx).await,
             Job::WatchClocks => incidents::jobs::watch_clocks(db, ctx).await,
             Job::Notify => notify::jobs::run(db, ctx, &self.outbound, &self.origin).await,
             Job::KeepContainments => {

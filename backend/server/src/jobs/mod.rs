@@ -68,6 +68,8 @@ pub enum Job {
     ReportRuntime,
     /// Looks at agents' runs as a whole.
     AnalyzeRuns,
+    /// Finds what belongs to one incident.
+    Correlate,
     /// Notices clocks of incidents that ran out.
     WatchClocks,
     /// An incident was opened or changed.
@@ -91,6 +93,7 @@ impl Job {
             Self::ExpireDecisions => "expire_decisions",
             Self::ReportRuntime => "report_runtime",
             Self::AnalyzeRuns => "analyze_runs",
+            Self::Correlate => "correlate",
             Self::WatchClocks => "watch_clocks",
             Self::IncidentChanged { .. } => "incident_changed",
             Self::Notify => "notify",

@@ -54,6 +54,8 @@ pub async fn once(db: &Db, clock: &Clock) -> Result<usize> {
     found.extend(notices::with_work(&mut tx, clock).await?.into_iter().map(|tenant| (tenant, Job::Notify)));
     found.extend(open_containments(&mut tx).await?);
     found.extend(playbooks::jobs::due(&mut tx, clock).await?);
+    found.extend(uncorrelated(&mut tx, clock).await?);
+    found.extend(due_clocks(&mut tx, clock).await?);
     for (tenant, job) in &found {
         let envelope = Envelope {
             tenant: *tenant,
@@ -183,6 +185,37 @@ async fn open_containments(tx: &mut SystemTx) -> Result<Vec<(TenantId, Job)>> {
     .fetch_all(tx.conn())
     .await?;
     Ok(rows.into_iter().map(|tenant| (TenantId(tenant), Job::KeepContainments)).collect())
+}
+
+/// Organizations in which something may have happened since correlation last ran, and all within the hour.
+async fn uncorrelated(tx: &mut SystemTx, clock: &Clock) -> Result<Vec<(TenantId, Job)>> {
+    let now = clock.now();
+    let rows: Vec<Uuid> = sqlx::query_scalar(concat!(
+        "select o.tenant_id from organization o left join correlation_state s on s.tenant_id = o.tenant_id
+         left join job_due d on d.tenant_id = o.tenant_id and d.job = 'correlate'
+         where (s.ran_at is null or s.ran_at < $1 or (s.ran_at < $2 and (
+                 d.since < $2 or exists (select from event_count c where c.tenant_id = o.tenant_id and c.bucket >= $3))))",
+        without_job!("correlate", "o.tenant_id")
+    ))
+    .bind(now - Span::hours(1))
+    .bind(now - Span::seconds(30))
+    .bind(now - Span::minutes(30))
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|tenant| (TenantId(tenant), Job::Correlate)).collect())
+}
+
+/// Clocks of incidents that ran out.
+async fn due_clocks(tx: &mut SystemTx, clock: &Clock) -> Result<Vec<(TenantId, Job)>> {
+    let rows: Vec<Uuid> = sqlx::query_scalar(concat!(
+        "select distinct c.tenant_id from incident_clock c
+         where c.due_at <= $1 and c.done_at is null and c.paused_at is null and c.breached_at is null",
+        without_job!("watch_clocks", "c.tenant_id")
+    ))
+    .bind(clock.now())
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|tenant| (TenantId(tenant), Job::WatchClocks)).collect())
 }
 
 /// Deletes what nobody needs any more: finished jobs, workers long gone, old and abandoned uploads.

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     audit,
+    jobs::{Job, Queue},
     kernel::{
         Actor, Ctx, Db, Error, Permission, Result,
         page::{Page, Slice},
@@ -301,6 +302,7 @@ pub async fn label(db: &Db, ctx: &Ctx, id: EventId, label: Option<Label>, note: 
     let entry = audit::Entry { action: "event.labelled", target_kind: "event", target_id: id.to_string(), detail };
     audit::record(&mut tx, entry).await?;
     live::notify(&mut tx, Topic::Event, id.0).await?;
+    Queue::enqueue_once(&mut tx, Job::Correlate).await?;
     tx.commit().await?;
     by_ids(db, ctx, &[id]).await?.pop().ok_or_else(|| Error::not_found("event"))
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     imports::{self, Limits, Upload},
     inventory,
-    jobs::Outcome,
+    jobs::{Job, Outcome, Queue},
     kernel::{Ctx, Db, Permission, Result},
     live::{self, Topic},
 };
@@ -210,6 +210,7 @@ pub async fn analyze(db: &Db, ctx: &Ctx) -> Result<Outcome> {
             runs.iter().map(|run| (run, sequences(steps.get(&run.id).map_or(&[], Vec::as_slice)))).collect();
         repo::looked_at(&mut tx, &looked).await?;
         live::notify(&mut tx, Topic::Event, ctx.tenant.0).await?;
+        Queue::enqueue_once(&mut tx, Job::Correlate).await?;
         tx.commit().await?;
     }
 }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     inventory::{self, Manner, Named, NewAsset, Patch},
+    jobs::{Job, Queue},
     kernel::{Ctx, Db, Permission, Result, TenantTx},
     live::{self, Topic},
     scoring,
@@ -56,6 +57,7 @@ pub async fn write(
     repo::heard_of(&mut tx, &sensors).await?;
     if new > 0 {
         live::notify(&mut tx, Topic::Event, ctx.tenant.0).await?;
+        Queue::enqueue_once(&mut tx, Job::Correlate).await?;
     }
     tx.commit().await?;
     Ok(Written { new, repeated: seen.len() - new })

@@ -4,7 +4,7 @@
 //! which calls one function of a slice's service; it opens one transaction per batch.
 
 use crate::{
-    findings, identity, imports, inventory,
+    findings, identity, imports, incidents, inventory,
     kernel::{Ctx, Db, telemetry},
     notify, playbooks, runtime, scoring,
 };
@@ -418,6 +418,69 @@ impl Loader<ToolsOf> for Batch {
             found.entry(ToolsOf(usage.agent)).or_default().push(usage);
         }
         Ok(found)
+    }
+}
+
+impl Loader<IncidentId> for Batch {
+    type Value = incidents::Incident;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[IncidentId]) -> Result<HashMap<IncidentId, Self::Value>, Self::Error> {
+        Ok(incidents::reading::by_ids(&self.db, &self.asker, ids).await?)
+    }
+}
+
+/// Something of an incident that is read for many at once.
+macro_rules! of_incidents {
+    ($(#[$doc:meta])* $key:ident => $read:path, $value:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $key(pub IncidentId);
+
+        impl Loader<$key> for Batch {
+            type Value = $value;
+            type Error = async_graphql::Error;
+
+            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>, Self::Error> {
+                let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+                let found = $read(&self.db, &self.asker, &ids).await?;
+                Ok(found.into_iter().map(|(id, value)| ($key(id), value)).collect())
+            }
+        }
+    };
+}
+
+of_incidents! {
+    /// The clocks of an incident.
+    ClocksOf => incidents::reading::clocks, Vec<incidents::IncidentClock>
+}
+of_incidents! {
+    /// Who watches an incident.
+    WatchersOf => incidents::reading::watchers, Vec<UserId>
+}
+of_incidents! {
+    /// Tickets elsewhere.
+    LinksOf => incidents::reading::links, Vec<incidents::reading::Link>
+}
+
+/// The newest items of a kind, at most so many.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ItemsOf(pub IncidentId, pub &'static str, pub i64);
+
+impl Loader<ItemsOf> for Batch {
+    type Value = Vec<uuid::Uuid>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[ItemsOf]) -> Result<HashMap<ItemsOf, Self::Value>, Self::Error> {
+        by_argument(
+            keys,
+            |key| ((key.1, key.2), key.0),
+            |(kind, limit), ids| async move {
+                let found = incidents::reading::items(&self.db, &self.asker, &ids, kind, limit).await?;
+                Ok(found.into_iter().map(|(id, items)| (ItemsOf(id, kind, limit), items)).collect())
+            },
+        )
+        .await
     }
 }
 

@@ -19,6 +19,7 @@ mod form;
 pub mod http;
 pub mod identity;
 pub mod imports;
+pub mod incidents;
 pub mod inventory;
 pub mod jobs;
 pub mod limits;
@@ -57,6 +58,7 @@ pub struct Query(
     notify::NotifyQuery,
     containment::ContainmentQuery,
     playbooks::PlaybooksQuery,
+    incidents::IncidentsQuery,
     jobs::JobsQuery,
 );
 
@@ -71,6 +73,7 @@ pub struct Mutation(
     notify::NotifyMutation,
     containment::ContainmentMutation,
     playbooks::PlaybooksMutation,
+    incidents::IncidentsMutation,
     jobs::JobsMutation,
 );
 

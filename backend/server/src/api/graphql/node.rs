@@ -1,12 +1,12 @@
 //! Global ids: `finding:0192…`, a noun and a UUID. Readable on purpose; what they name is protected by the tenant.
 
-use super::{containment, findings, identity, imports, inventory, notify, playbooks, runtime};
+use super::{containment, findings, identity, imports, incidents, inventory, notify, playbooks, runtime};
 use crate::kernel::{Error, Result};
 use async_graphql::{Context, ID, Interface, Object};
 use stance_shared::{
     AgentSessionId, AssetId, ChannelId, ContainmentId, DecisionId, DeliveryId, EnforcementPointId, EventId, FindingId,
-    InvitationId, PlaybookId, PlaybookRunId, PolicyId, RelationId, ReportId, RuleId, SensorId, TenantId, TokenId,
-    TypedId, UserId,
+    IncidentId, InvitationId, PlaybookId, PlaybookRunId, PolicyId, RelationId, ReportId, RuleId, SensorId, TenantId,
+    TokenId, TypedId, UserId,
 };
 use uuid::Uuid;
 
@@ -58,6 +58,7 @@ pub enum Node {
     EnforcementPoint(containment::EnforcementPoint),
     Event(runtime::AgentEvent),
     Finding(findings::Finding),
+    Incident(incidents::Incident),
     Invitation(identity::Invitation),
     NotificationChannel(notify::NotificationChannel),
     NotificationDelivery(notify::NotificationDelivery),
@@ -87,6 +88,7 @@ impl NodeQuery {
             Some(TokenId::NOUN) => identity::load_token(ctx, parse("id", &id)?).await?.map(Node::ApiToken),
             Some(RelationId::NOUN) => inventory::load_relation(ctx, parse("id", &id)?).await?.map(Node::Relation),
             Some(FindingId::NOUN) => findings::load(ctx, parse("id", &id)?).await?.map(Node::Finding),
+            Some(IncidentId::NOUN) => incidents::load(ctx, parse("id", &id)?).await?.map(Node::Incident),
             Some(ReportId::NOUN) => imports::load(ctx, parse("id", &id)?).await?.map(Node::Report),
             Some(EventId::NOUN) => runtime::load_event(ctx, parse("id", &id)?).await?.map(Node::Event),
             Some(AgentSessionId::NOUN) => runtime::load_session(ctx, parse("id", &id)?).await?.map(Node::AgentSession),
@@ -113,6 +115,7 @@ impl NodeQuery {
                     EnforcementPointId::NOUN,
                     EventId::NOUN,
                     FindingId::NOUN,
+                    IncidentId::NOUN,
                     InvitationId::NOUN,
                     ChannelId::NOUN,
                     DeliveryId::NOUN,

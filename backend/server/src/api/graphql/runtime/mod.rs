@@ -50,6 +50,18 @@ pub(super) async fn load_event(ctx: &Context<'_>, id: EventId) -> Result<Option<
     Ok(ctx.loaders()?.load_one(id).await?.map(AgentEvent))
 }
 
+/// The events with these ids that are kept, in their order.
+pub(super) async fn load_events(ctx: &Context<'_>, ids: &[EventId]) -> Result<Vec<AgentEvent>> {
+    let found = ctx.loaders()?.load_many(ids.iter().copied()).await?;
+    Ok(ids.iter().filter_map(|id| found.get(id).cloned()).map(AgentEvent).collect())
+}
+
+/// The runs with these ids, in their order.
+pub(super) async fn load_sessions(ctx: &Context<'_>, ids: &[AgentSessionId]) -> Result<Vec<AgentSession>> {
+    let found = ctx.loaders()?.load_many(ids.iter().copied()).await?;
+    Ok(ids.iter().filter_map(|id| found.get(id).cloned()).map(AgentSession::from).collect())
+}
+
 /// The sensor with this id; null when there is none.
 pub(super) async fn load_sensor(ctx: &Context<'_>, id: SensorId) -> Result<Option<Sensor>> {
     Ok(ctx.loaders()?.load_one(id).await?.map(Sensor))

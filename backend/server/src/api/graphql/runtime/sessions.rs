@@ -22,6 +22,12 @@ pub async fn load(ctx: &Context<'_>, id: AgentSessionId) -> Result<Option<AgentS
 /// A run of an agent, as its events name it.
 pub struct AgentSession(pub(super) overview::AgentSession);
 
+impl From<overview::AgentSession> for AgentSession {
+    fn from(session: overview::AgentSession) -> Self {
+        Self(session)
+    }
+}
+
 /// A pattern over several steps of a run.
 #[derive(SimpleObject)]
 pub struct Sequence {
