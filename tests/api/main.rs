@@ -1,6 +1,7 @@
 //! What integrations do: bootstrap, import, query, triage, follow, export.
 
 mod aliases;
+mod containment;
 mod documents;
 mod exports;
 mod imports;

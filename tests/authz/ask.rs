@@ -98,6 +98,7 @@ pub async fn ask(asker: &Asker, row: &Row, ids: &Ids, witnesses: &[&Client]) -> 
             let json = |body: Value| (Some("application/json"), body.to_string());
             let (kind, body) = match name {
                 "/api/v1/inspect" => json(json!({ "channel": "MEMORY", "text": "x" })),
+                "/api/v1/containment/acknowledgements" => json(json!({ "hash": "0".repeat(64) })),
                 "/api/v1/heartbeat" => json(json!({ "version": "1" })),
                 "/api/v1/events" => {
                     (None, json!([{ "id": "made-by-roles", "at": ids["now"], "kind": "PROMPT" }]).to_string())

@@ -254,6 +254,9 @@ async fn ids(tenant: &Tenant, row: &Row, may: bool) -> Result<Ids> {
             ids.insert(name, tenant.playbook_run(status).await?);
         }
     }
+    if may && row.call.contains("$held") {
+        ids.insert("held", tenant.contain("TOOLS_ONLY").await?);
+    }
     if may && row.call.contains("$part") {
         tenant.join().await?;
     }

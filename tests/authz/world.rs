@@ -134,6 +134,11 @@ impl Tenant {
             let made = self.graphql(save, json!({ "n": called, "d": { "preset": "balanced" } })).await?;
             self.ids.insert(name, text(&made["savePolicy"]["id"])?);
         }
+        self.ids.insert("containment", self.contain("HUMAN_APPROVAL").await?);
+        self.ids.insert("held", self.contain("TOOLS_ONLY").await?);
+        let register = "mutation($n: String!) { registerEnforcementPoint(name: $n, url: \"https://gateway.example\") { point { id } } }";
+        let made = self.graphql(register, json!({ "n": word })).await?;
+        self.ids.insert("enforcementPoint", text(&made["registerEnforcementPoint"]["point"]["id"])?);
         Ok(())
     }
 
@@ -155,6 +160,15 @@ impl Tenant {
         let id = failed_message(stance, &self.ids["notificationRule"]).await?;
         self.ids.insert("notificationDelivery", id);
         Ok(())
+    /// The containment of `asset` with this grade; a new one when there is none in force.
+    pub async fn contain(&self, grade: &str) -> Result<String> {
+        let made = self
+            .graphql(
+                "mutation($a: ID!, $g: ContainmentGrade!, $r: String!, $k: String!) { quarantineAgent(agent: $a, grade: $g, reason: $r, key: $k) { id } }",
+                json!({ "a": self.ids["asset"], "g": grade, "r": self.word, "k": Uuid::new_v4() }),
+            )
+            .await?;
+        text(&made["quarantineAgent"]["id"])
     }
 
     /// Two playbooks, and runs of one of them.

@@ -5,10 +5,12 @@
 
 pub mod browser;
 mod client;
+mod gateway;
 mod server;
 mod subscription;
 
 pub use client::{Client, Import, with_file};
+pub use gateway::{Behavior, Gateway};
 pub use server::{Options, Organization, PASSWORD, Stance, binary};
 pub use subscription::Subscription;
 

@@ -12,7 +12,7 @@ use crate::{
         tasks::Tasks,
     },
     live::Hub,
-    runtime::{Guard, Recorder},
+    runtime::{Guard, Recorder, containment::Enforcer},
     web::{self, Metrics, Watchers},
 };
 use anyhow::Context as _;
@@ -152,6 +152,15 @@ async fn serve_on(
         let dispatch = jobs::Dispatch { outbound: state.outbound.clone(), origin: state.settings.origin() };
         jobs::start(&state.db, &state.clock, dispatch, &tasks);
     }
+    let enforcer = Enforcer {
+        db: state.db.clone(),
+        clock: state.clock.clone(),
+        live: state.live.clone(),
+        guard: state.guard.clone(),
+        outbound: state.outbound.clone(),
+        process: state.clock.new_id(),
+    };
+    tasks.spawn(enforcer.run(tasks.clone()));
     let address = listener.local_addr()?;
     let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(tasks.stopping().cancelled_owned());

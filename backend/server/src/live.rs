@@ -236,6 +236,16 @@ impl Hub {
         })
     }
 
+    /// The organizations in which a policy changed, or who is contained; `None`: any may have.
+    pub fn policy_changes(&self) -> impl Stream<Item = Option<TenantId>> + Send + 'static {
+        BroadcastStream::new(self.sender.subscribe()).filter_map(|signal| {
+            std::future::ready(match signal {
+                Ok(Signal::Changed { tenant, event }) => (event.topic == Topic::Policy).then_some(Some(tenant)),
+                Ok(Signal::Missed(_)) | Err(BroadcastStreamRecvError::Lagged(_)) => Some(None),
+            })
+        })
+    }
+
     /// Tells all readers; `None` when events may have been lost.
     fn signal(&self, message: Option<Message>) {
         let mut log = self.log();

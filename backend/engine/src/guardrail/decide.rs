@@ -70,7 +70,7 @@ pub fn counts(rule: &str, channel: Channel) -> bool {
     // What an argument does is certain, whoever wrote it; and a model's own answers are not what the model learned from.
     let family = rule.split('.').next().unwrap_or_default();
     match family {
-        "secret" | "personal" | "policy" => false,
+        "secret" | "personal" | "policy" | "containment" => false,
         "model" | "argument" | "abuse" => true,
         _ => channel == Channel::ModelOutput,
     }

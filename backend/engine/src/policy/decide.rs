@@ -86,7 +86,7 @@ impl Compiled {
     #[must_use]
     pub fn again(&self, channel: Channel, verdict: Verdict, score: f32, detections: Vec<Detection>) -> Decision {
         let (mut judged, score) = self.judge(channel, score, detections);
-        if judged.detections.iter().any(|detection| detection.rule.starts_with("policy.")) {
+        if judged.detections.iter().any(|found| found.rule.starts_with("policy.") || found.rule == "containment") {
             judged.verdict = judged.verdict.max(verdict);
         }
         self.conclude(judged, score)
@@ -228,7 +228,7 @@ fn collect<'a>(value: &'a Value, path: &[String], out: &mut Vec<&'a Value>) {
 }
 
 /// The hosts of the addresses (`scheme://…` and `//…`) in a text, with their places; user names, ports and brackets left out.
-fn hosts(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
+pub(super) fn hosts(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     text.match_indices("//").filter_map(move |(at, slashes)| {
         let from = at + slashes.len();
         let rest = &text[from..];

@@ -5,11 +5,13 @@
 //! [`Decision`]. Pure: what an agent consumed until now ([`Spent`]) is the caller's to count.
 
 mod compile;
+mod contain;
 mod decide;
 #[cfg(test)]
 mod tests;
 
 pub use compile::{Compiled, Problem, name_fits};
+pub use contain::contain;
 pub use decide::{Call, Decision, Spent, ToolCall};
 
 use serde::{Deserialize, Serialize};

@@ -181,7 +181,13 @@ impl<'a> Demo<'a> {
             actors.insert(name.to_owned(), ctx);
         }
         let owner = owner.ok_or_else(|| Error::not_found("owner"))?;
-        let token = tokens::NewToken { name: "ci".into(), role: Role::Sensor, scopes: Vec::new(), expires_at: None };
+        let token = tokens::NewToken {
+            name: "ci".into(),
+            role: Role::Sensor,
+            scopes: Vec::new(),
+            expires_at: None,
+            agent: None,
+        };
         let (token, _) = tokens::create(db, &owner, token).await?;
         let actor = Actor::Token { id: token.id, label: token.name };
         actors.insert("ci".to_owned(), Ctx { actor, role: Role::Sensor, ..owner });

@@ -4,7 +4,9 @@ use super::{
     repo,
     sessions::{self, ABSOLUTE, IDLE, TOUCH_EVERY},
 };
-use crate::kernel::{Actor, Clock, Ctx, Db, Permission, Result, crypto::sha256, db::SystemReason, tasks::Tasks};
+use crate::kernel::{
+    Actor, Clock, Ctx, Db, Error, Kind, Permission, Result, crypto::sha256, db::SystemReason, tasks::Tasks,
+};
 use chrono::{DateTime, Utc};
 use stance_shared::TenantId;
 
@@ -49,7 +51,7 @@ pub async fn authenticate_session(
 /// Who comes by an API token; `None` when there is no such token, or it is expired or revoked.
 ///
 /// # Errors
-/// When the database fails.
+/// `FORBIDDEN` when the token acts as an agent that is contained with BLOCK_ALL; when the database fails.
 pub async fn authenticate_token(
     db: &Db,
     clock: &Clock,
@@ -63,6 +65,16 @@ pub async fn authenticate_token(
     let now = clock.now();
     let mut tx = db.begin_system(SystemReason::Identity).await?;
     let Some(token) = repo::usable_token(tx.conn(), &sha256(secret), now).await? else { return Ok(None) };
+    if let Some(agent) = token.agent
+        && let Some(containment) = repo::shut_out(tx.conn(), token.tenant_id, agent).await?
+    {
+        return Err(Error::new(
+            Kind::Forbidden,
+            format!(
+                "This token acts as an agent that is contained (containment {containment}). It works again when the agent is released."
+            ),
+        ));
+    }
     drop(tx);
     if stale(token.last_used_at, now) {
         let (db, tenant, id): (Db, TenantId, _) = (db.clone(), token.tenant_id, token.id);

@@ -86,7 +86,13 @@ pub async fn bootstrap(db: &Db, clock: &Clock, input: NewOrganization) -> Result
     let request_id = clock.new_id().to_string();
     let (ctx, mut tx) = create(tx, clock, &request_id, checked).await?;
     let user = super::sessions::person(&ctx)?;
-    let token = tokens::NewToken { name: "bootstrap".into(), role: Role::Owner, scopes: Vec::new(), expires_at: None };
+    let token = tokens::NewToken {
+        name: "bootstrap".into(),
+        role: Role::Owner,
+        scopes: Vec::new(),
+        expires_at: None,
+        agent: None,
+    };
     let (_, api_token) = tokens::create_in(&mut tx, token).await?;
     tx.commit().await?;
     Ok(Bootstrapped { organization: ctx.tenant, user, api_token })

@@ -15,7 +15,7 @@ use crate::{
 };
 use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
-use stance_shared::TokenId;
+use stance_shared::{AssetId, TokenId};
 use std::collections::BTreeSet;
 
 pub use super::repo::ApiToken;
@@ -31,6 +31,8 @@ pub struct NewToken {
     pub scopes: Vec<String>,
     /// `None`: until revoked.
     pub expires_at: Option<DateTime<Utc>>,
+    /// The agent that acts by it: it is shut out when that agent is contained.
+    pub agent: Option<AssetId>,
 }
 
 /// All tokens, also ended ones, newest first.
@@ -77,6 +79,11 @@ pub async fn create_in(tx: &mut TenantTx, input: NewToken) -> Result<(ApiToken, 
     {
         return Err(Error::field("expiresAt", "must be in the future, at most ten years"));
     }
+    if let Some(agent) = input.agent
+        && !repo::is_agent(tx.conn(), agent).await?
+    {
+        return Err(Error::field("agent", "must be an agent of this organization"));
+    }
     // A token made by a token is its maker's: it ends when that person leaves.
     let created_by = match ctx.actor {
         Actor::Token { id, .. } => repo::token(tx.conn(), ctx.tenant, id).await?.and_then(|maker| maker.created_by),
@@ -95,6 +102,7 @@ pub async fn create_in(tx: &mut TenantTx, input: NewToken) -> Result<(ApiToken, 
         expires_at: input.expires_at,
         last_used_at: None,
         revoked_at: None,
+        agent: input.agent,
     };
     repo::insert_token(tx.conn(), &token, &sha256(&secret)).await?;
     let entry = audit::Entry {
@@ -103,6 +111,7 @@ pub async fn create_in(tx: &mut TenantTx, input: NewToken) -> Result<(ApiToken, 
         target_id: token.id.to_string(),
         detail: json!({
             "name": token.name, "role": token.role.as_str(), "scopes": token.scopes, "expiresAt": token.expires_at,
+            "agent": token.agent,
         }),
     };
     audit::record(tx, entry).await?;

@@ -76,6 +76,8 @@ pub enum Job {
     Notify,
     /// Drives a playbook's run as far as it goes.
     RunPlaybook { run: PlaybookRunId },
+    /// Tells enforcement points what they have not proven yet, ends what has expired.
+    KeepContainments,
 }
 
 impl Job {
@@ -93,6 +95,7 @@ impl Job {
             Self::IncidentChanged { .. } => "incident_changed",
             Self::Notify => "notify",
             Self::RunPlaybook { .. } => "run_playbook",
+            Self::KeepContainments => "keep_containments",
         }
     }
 

@@ -53,6 +53,7 @@ pub async fn once(db: &Db, clock: &Clock) -> Result<usize> {
     found.extend(runtime_work(&mut tx, clock).await?);
     found.extend(notices::with_work(&mut tx, clock).await?.into_iter().map(|tenant| (tenant, Job::Notify)));
     found.extend(playbooks::jobs::due(&mut tx, clock).await?);
+    found.extend(open_containments(&mut tx).await?);
     for (tenant, job) in &found {
         let envelope = Envelope {
             tenant: *tenant,
@@ -171,6 +172,17 @@ async fn runtime_work(tx: &mut SystemTx, clock: &Clock) -> Result<Vec<(TenantId,
     let work = (marked.into_iter().map(|tenant| (tenant, Job::ReportRuntime)))
         .chain(runs.into_iter().map(|tenant| (tenant, Job::AnalyzeRuns)));
     Ok(work.filter(|(tenant, job)| idle(tenant, job)).collect())
+}
+
+/// Organizations with a containment that is not over: an agent may be delegated to, a point come alive.
+async fn open_containments(tx: &mut SystemTx) -> Result<Vec<(TenantId, Job)>> {
+    let rows: Vec<Uuid> = sqlx::query_scalar(concat!(
+        "select distinct c.tenant_id from containment c where c.released_at is null",
+        without_job!("keep_containments", "c.tenant_id")
+    ))
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|tenant| (TenantId(tenant), Job::KeepContainments)).collect())
 }
 
 /// Deletes what nobody needs any more: finished jobs, workers long gone, old and abandoned uploads.

@@ -2,29 +2,31 @@
 
 use super::{
     Recorder,
+    containment::memory::{Memory, Who},
     domain::{AgentRef, JudgedBy, Seen, Settings, Teller, event_id},
     repo,
 };
 use crate::{
-    kernel::{Clock, Ctx, Db, Error, Kind, Permission, Result},
+    kernel::{Actor, Clock, Ctx, Db, Error, Kind, Permission, Result},
     live::{Hub, Position, Topic},
 };
 use serde_json::Value;
 use stance_engine::{
-    guardrail::{Detector, redact},
+    guardrail::{Detection, Detector, redact},
     policy::{Call, Compiled, Decision, Preset, Spent, ToolCall},
 };
 use stance_importers::{
     AssetRecord,
     events::{Event as Told, ToolUse},
 };
-use stance_shared::{AssetId, Channel, EventKind, TenantId, Verdict};
+use stance_shared::{AssetId, Channel, ContainmentId, EventKind, TenantId, Verdict};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 /// How old what the guard knows of an organization may be. A changed policy counts at once, as soon as the database's notice arrives.
 pub const REFRESH: Duration = Duration::from_secs(5);
@@ -102,9 +104,13 @@ struct Known {
     /// By the normal form of their keys.
     agents: HashMap<String, AssetId>,
     spent: HashMap<AssetId, (u64, f64)>,
+    contained: Memory,
     /// Requests of the running minute, by agent; carried over when it is loaded anew.
     requests: Arc<Mutex<Requests>>,
 }
+
+/// The containments that deny a step, and what is told of them.
+type Held = Vec<(ContainmentId, Detection)>;
 
 #[derive(Default)]
 struct Requests {
@@ -140,7 +146,7 @@ impl Guard {
         ctx.require(Permission::InspectCall)?;
         let told = check(asked, &self.0.clock)?;
         let known = self.known(ctx.tenant).await?;
-        let (answer, seen) = self.judge(&known, told, Teller::Guard, true).await?;
+        let (answer, seen) = self.judge(&known, told, Teller::Guard, token(ctx), true).await?;
         self.0.recorder.record_all(ctx.tenant, vec![seen])?;
         Ok(answer)
     }
@@ -156,7 +162,8 @@ impl Guard {
         let known = self.known(ctx.tenant).await.map_err(|error| (0, error))?;
         let (mut answers, mut seen) = (Vec::with_capacity(told.len()), Vec::with_capacity(told.len()));
         for (at, told) in told.into_iter().enumerate() {
-            let (answer, event) = self.judge(&known, told, Teller::Guard, true).await.map_err(|error| (at, error))?;
+            let (answer, event) =
+                self.judge(&known, told, Teller::Guard, token(ctx), true).await.map_err(|error| (at, error))?;
             answers.push(answer);
             seen.push(event);
         }
@@ -173,12 +180,40 @@ impl Guard {
         let told = check(asked, &self.0.clock)?;
         let known = self.known(ctx.tenant).await?;
         let other = document.map(super::policies::compile).transpose()?;
-        let policy = match other {
-            Some(compiled) => Arc::new(Policy { compiled, judged_by: None }),
-            None => known.policy(&known.agent(told.agent.as_deref())),
+        let agent = known.agent(told.agent.as_deref());
+        let (policy, contained) = match other {
+            Some(compiled) => (Arc::new(Policy { compiled, judged_by: None }), Vec::new()),
+            None => (known.policy(&agent), self.contained(&known, &agent, &told, token(ctx))),
         };
-        let (answer, _) = self.run(policy, Spent::default(), told, Teller::Guard, false).await?;
+        let (answer, _) = self.run(policy, contained, Spent::default(), told, Teller::Guard, false).await?;
         Ok(answer)
+    }
+
+    /// The revision and hash of the containments that are enforced from now on; they are loaded anew when they are older than `least`.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when they can not be read.
+    pub async fn enforced(&self, tenant: TenantId, least: i64) -> Result<(i64, String)> {
+        let mut known = self.known(tenant).await?;
+        if known.contained.revision < least {
+            self.held().remove(&tenant);
+            known = self.known(tenant).await?;
+        }
+        Ok((known.contained.revision, known.contained.hash.clone()))
+    }
+
+    /// Judges a canary call by the way that [`Self::inspect`] takes. It is no step of the agent: nothing is counted or recorded of it here.
+    /// With the answer come the containments that denied it.
+    ///
+    /// # Errors
+    /// As [`Self::inspect`].
+    pub async fn canary(&self, tenant: TenantId, asked: Asked) -> Result<(Answer, Vec<ContainmentId>)> {
+        let told = check(asked, &self.0.clock)?;
+        let known = self.known(tenant).await?;
+        let agent = known.agent(told.agent.as_deref());
+        let by = self.contained(&known, &agent, &told, None).into_iter().map(|(id, _)| id).collect();
+        let (answer, _) = self.judge(&known, told, Teller::Guard, None, false).await?;
+        Ok((answer, by))
     }
 
     /// Judges what a sensor told: the text is inspected, and what the policy would have said is noted.
@@ -189,7 +224,7 @@ impl Guard {
         let known = self.known(tenant).await?;
         let mut seen = Vec::with_capacity(told.len());
         for event in told {
-            seen.push(self.judge(&known, event, teller, false).await?.1);
+            seen.push(self.judge(&known, event, teller, None, false).await?.1);
         }
         Ok(seen)
     }
@@ -202,23 +237,38 @@ impl Guard {
         self.0.recorder.write(&self.0.db, ctx, seen, described).await
     }
 
-    async fn judge(&self, known: &Known, told: Told, teller: Teller, counts: bool) -> Result<(Answer, Seen)> {
+    async fn judge(
+        &self,
+        known: &Known,
+        told: Told,
+        teller: Teller,
+        token: Option<Uuid>,
+        counts: bool,
+    ) -> Result<(Answer, Seen)> {
         let agent = match (&told.agent, teller) {
             (None, Teller::Sensor { watches, .. }) => Some(AgentRef::Known(watches)),
             (key, _) => known.agent(key.as_deref()),
         };
+        let contained = self.contained(known, &agent, &told, token);
         let policy = known.policy(&agent);
         let spent = known.spend(&agent, self.0.clock.now().timestamp() / 60, counts);
         let judged_by = policy.judged_by;
-        let (answer, mut seen) = self.run(policy, spent, told, teller, known.settings.store_text).await?;
+        let (answer, mut seen) = self.run(policy, contained, spent, told, teller, known.settings.store_text).await?;
         seen.judged_by = judged_by;
         seen.inspect_us = counts.then_some(answer.micros);
         Ok((answer, seen))
     }
 
+    /// What containment says of a step, before any policy: one detection for each containment that denies it.
+    fn contained(&self, known: &Known, agent: &Option<AgentRef>, told: &Told, token: Option<Uuid>) -> Held {
+        let who = Who { agent: agent.as_ref(), key: told.agent.as_deref(), token };
+        known.contained.judge(who, told, self.0.clock.now())
+    }
+
     async fn run(
         &self,
         policy: Arc<Policy>,
+        contained: Held,
         spent: Spent,
         told: Told,
         teller: Teller,
@@ -237,7 +287,12 @@ impl Guard {
         let guard = self.clone();
         let work = move || {
             let begin = Instant::now();
-            let (decision, decodings) = guard.decide(&policy.compiled, &told, text.as_deref(), &spent);
+            let (mut decision, decodings) = guard.decide(&policy.compiled, &told, text.as_deref(), &spent);
+            if !contained.is_empty() {
+                // Whatever the policy says. What the detectors found stays: an event keeps no secret for being blocked.
+                decision.verdict = Verdict::Block;
+                decision.detections.splice(0..0, contained.into_iter().map(|(_, detection)| detection));
+            }
             let micros = i32::try_from(begin.elapsed().as_micros()).unwrap_or(i32::MAX);
             let redacted = match (&text, decision.verdict) {
                 (Some(text), Verdict::Redact) => Some(redact(text, &decision.detections)),
@@ -325,6 +380,7 @@ impl Guard {
         let midnight = ctx.now().date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
         let spent = repo::spent_today(&mut tx, midnight).await?;
         let agents = repo::agents(&mut tx, MAX_AGENTS).await?;
+        let contained = Memory::load(&mut tx).await?;
         let (mut general, mut of_agent) = (self.0.preset.clone(), HashMap::new());
         for in_force in repo::in_force(&mut tx).await? {
             let compiled = super::policies::compile(&in_force.document)?;
@@ -336,7 +392,7 @@ impl Guard {
             }
         }
         let requests = before.map(|known| known.requests.clone()).unwrap_or_default();
-        Ok(Known { loaded, position, settings, general, of_agent, agents, spent, requests })
+        Ok(Known { loaded, position, settings, general, of_agent, agents, spent, contained, requests })
     }
 }
 
@@ -385,6 +441,11 @@ impl Known {
         };
         Spent { requests, tokens, cost_usd }
     }
+}
+
+/// The token that asks.
+fn token(ctx: &Ctx) -> Option<Uuid> {
+    matches!(ctx.actor, Actor::Token { .. }).then(|| ctx.actor.id()).flatten()
 }
 
 /// What is asked about, as an event of now.

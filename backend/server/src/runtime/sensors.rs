@@ -99,7 +99,13 @@ pub async fn register(
         return Err(Error::field("asset", "must be an asset of this organization"));
     }
     let mut tx = db.begin(ctx, Permission::TokenCreate).await?;
-    let token = NewToken { name: format!("Sensor {name}"), role: Role::Sensor, scopes: Vec::new(), expires_at: None };
+    let token = NewToken {
+        name: format!("Sensor {name}"),
+        role: Role::Sensor,
+        scopes: Vec::new(),
+        expires_at: None,
+        agent: None,
+    };
     let (token, secret) = tokens::create_in(&mut tx, token).await?;
     let id = SensorId(ctx.new_id());
     sqlx::query!(

@@ -9,6 +9,7 @@ use crate::{
         crypto::sha256,
         telemetry::{self, RequestId},
     },
+    live::{Hub, Position, Topic},
 };
 use axum::{
     extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts},
@@ -44,7 +45,7 @@ impl OptionalFromRequestParts<AppState> for Authenticated {
 }
 
 /// The asker by an API token, remembered for [`REMEMBERED`]: for what is asked thousands of times a second. A revoked token may be
-/// good for so long.
+/// good for so long; one whose agent is contained is looked up anew as soon as the database's notice arrives.
 pub struct Remembered(pub Ctx);
 
 /// How long a token that was good is taken to be.
@@ -52,26 +53,30 @@ pub const REMEMBERED: Duration = Duration::from_secs(5);
 /// Tokens that are remembered at the same time.
 const MAX_TOKENS: usize = 10_000;
 
-/// Whose a token is, and when that was looked up.
-type Known = (Ctx, Instant);
+/// Whose a token is, when that was looked up, and how far the hub had come before.
+type Known = (Ctx, Instant, Position);
 
 /// Tokens that were good a moment ago, by the digest of their secret.
 #[derive(Clone, Default)]
 pub struct Tokens(Arc<Mutex<HashMap<[u8; 32], Known>>>);
 
 impl Tokens {
-    fn get(&self, digest: &[u8; 32]) -> Option<Ctx> {
+    /// A policy that changed may shut the token out: then it is looked up anew.
+    fn get(&self, digest: &[u8; 32], live: &Hub) -> Option<Ctx> {
         let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.get(digest).filter(|(_, since)| since.elapsed() < REMEMBERED).map(|(ctx, _)| ctx.clone())
+        let (ctx, since, position) = tokens.get(digest)?;
+        let good =
+            since.elapsed() < REMEMBERED && !live.changed_since(ctx.tenant, Some(*position)).contains(&Topic::Policy);
+        good.then(|| ctx.clone())
     }
 
-    fn put(&self, digest: [u8; 32], ctx: Ctx) {
+    fn put(&self, digest: [u8; 32], ctx: Ctx, position: Position) {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.len() >= MAX_TOKENS {
-            tokens.retain(|_, (_, since)| since.elapsed() < REMEMBERED);
+            tokens.retain(|_, (_, since, _)| since.elapsed() < REMEMBERED);
         }
         if tokens.len() < MAX_TOKENS {
-            tokens.insert(digest, (ctx, Instant::now()));
+            tokens.insert(digest, (ctx, Instant::now(), position));
         }
     }
 }
@@ -81,7 +86,9 @@ impl FromRequestParts<AppState> for Remembered {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Error> {
         let digest = bearer(&parts.headers).map(sha256);
-        if let Some(ctx) = digest.and_then(|digest| state.tokens.get(&digest)) {
+        // Before the token is looked up, so that nothing that happens meanwhile is missed.
+        let position = state.live.position();
+        if let Some(ctx) = digest.and_then(|digest| state.tokens.get(&digest, &state.live)) {
             let ctx = Ctx { request_id: request_id(parts), ..ctx };
             telemetry::record_actor(&ctx);
             return Ok(Self(ctx));
@@ -89,7 +96,7 @@ impl FromRequestParts<AppState> for Remembered {
         let Authenticated(ctx) =
             <Authenticated as FromRequestParts<AppState>>::from_request_parts(parts, state).await?;
         if let Some(digest) = digest {
-            state.tokens.put(digest, ctx.clone());
+            state.tokens.put(digest, ctx.clone(), position);
         }
         Ok(Self(ctx))
     }

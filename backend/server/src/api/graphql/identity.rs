@@ -1,6 +1,10 @@
 //! The API of people, organizations, invitations and tokens.
 
-use super::{GraphqlContext as _, node};
+use super::{
+    GraphqlContext as _,
+    inventory::{self, Asset},
+    node,
+};
 use crate::{
     identity::{
         self, account, entry,
@@ -8,7 +12,7 @@ use crate::{
         sessions::{self, Session as SessionRow},
         tokens::{self, ApiToken as TokenRow, NewToken},
     },
-    kernel::{Actor, Ctx, Role},
+    kernel::{Actor, Ctx, Permission, Role},
 };
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -243,6 +247,14 @@ impl ApiToken {
     async fn revoked_at(&self) -> Option<DateTime<Utc>> {
         self.0.revoked_at
     }
+
+    /// The agent that acts by it; null for who may not see assets.
+    async fn agent(&self, ctx: &Context<'_>) -> Result<Option<Asset>> {
+        match self.0.agent.filter(|_| ctx.asker().is_ok_and(|asker| asker.may(Permission::AssetRead))) {
+            Some(agent) => inventory::load(ctx, agent).await,
+            None => Ok(None),
+        }
+    }
 }
 
 #[derive(SimpleObject)]
@@ -363,8 +375,13 @@ impl IdentityMutation {
         role: Role,
         scopes: Option<Vec<String>>,
         expires_at: Option<DateTime<Utc>>,
+        #[graphql(
+            desc = "The agent that acts by it: the token is refused while that agent is contained with BLOCK_ALL."
+        )]
+        agent: Option<ID>,
     ) -> Result<CreatedToken> {
-        let input = NewToken { name, role, scopes: scopes.unwrap_or_default(), expires_at };
+        let agent = agent.map(|id| node::parse("agent", &id)).transpose()?;
+        let input = NewToken { name, role, scopes: scopes.unwrap_or_default(), expires_at, agent };
         let (token, secret) = tokens::create(ctx.db()?, ctx.asker()?, input).await?;
         Ok(CreatedToken { token: ApiToken(token), secret })
     }

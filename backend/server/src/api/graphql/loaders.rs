@@ -12,8 +12,8 @@ use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use futures::future::try_join_all;
 use stance_engine::risk::CheckResult;
 use stance_shared::{
-    AgentSessionId, AssetId, ChannelId, DecisionId, DeliveryId, EventId, FindingId, IncidentId, PlaybookId,
-    PlaybookRunId, PolicyId, ReportId, RuleId, SensorId, UserId,
+    AgentSessionId, AssetId, ChannelId, ContainmentId, DecisionId, DeliveryId, EnforcementPointId, EventId, FindingId,
+    IncidentId, PlaybookId, PlaybookRunId, PolicyId, ReportId, RuleId, SensorId, UserId,
 };
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
@@ -316,6 +316,44 @@ impl Loader<PolicyHashOf> for Batch {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let found = runtime::policies::expected_hashes(&self.db, &self.asker, &ids).await?;
         Ok(found.into_iter().filter_map(|(id, hash)| Some((PolicyHashOf(id), hash?))).collect())
+    }
+}
+
+impl Loader<ContainmentId> for Batch {
+    type Value = runtime::containment::views::Containment;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[ContainmentId]) -> Result<HashMap<ContainmentId, Self::Value>, Self::Error> {
+        let found = runtime::containment::views::by_ids(&self.db, &self.asker, ids).await?;
+        Ok(found.into_iter().map(|containment| (containment.id, containment)).collect())
+    }
+}
+
+impl Loader<EnforcementPointId> for Batch {
+    type Value = runtime::containment::views::Point;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, ids: &[EnforcementPointId]) -> Result<HashMap<EnforcementPointId, Self::Value>, Self::Error> {
+        let found = runtime::containment::views::points(&self.db, &self.asker, Some(ids)).await?;
+        Ok(found.into_iter().map(|point| (point.id, point)).collect())
+    }
+}
+
+/// How far the points are with a containment.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EnforcementsOf(pub ContainmentId);
+
+impl Loader<EnforcementsOf> for Batch {
+    type Value = Vec<runtime::containment::views::Enforcement>;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[EnforcementsOf]) -> Result<HashMap<EnforcementsOf, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut found: HashMap<EnforcementsOf, Self::Value> = HashMap::new();
+        for enforcement in runtime::containment::views::enforcements(&self.db, &self.asker, &ids).await? {
+            found.entry(EnforcementsOf(enforcement.containment)).or_default().push(enforcement);
+        }
+        Ok(found)
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub mod audit;
 pub mod connection;
+pub mod containment;
 pub mod error;
 mod explorer;
 pub mod findings;
@@ -55,6 +56,7 @@ pub struct Query(
     runtime::RuntimeQuery,
     notify::NotifyQuery,
     playbooks::PlaybooksQuery,
+    containment::ContainmentQuery,
     jobs::JobsQuery,
 );
 
@@ -68,6 +70,7 @@ pub struct Mutation(
     runtime::RuntimeMutation,
     notify::NotifyMutation,
     playbooks::PlaybooksMutation,
+    containment::ContainmentMutation,
     jobs::JobsMutation,
 );
 

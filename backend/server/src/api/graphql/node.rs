@@ -1,11 +1,12 @@
 //! Global ids: `finding:0192…`, a noun and a UUID. Readable on purpose; what they name is protected by the tenant.
 
-use super::{findings, identity, imports, inventory, notify, playbooks, runtime};
+use super::{containment, findings, identity, imports, inventory, notify, playbooks, runtime};
 use crate::kernel::{Error, Result};
 use async_graphql::{Context, ID, Interface, Object};
 use stance_shared::{
-    AgentSessionId, AssetId, ChannelId, DecisionId, DeliveryId, EventId, FindingId, InvitationId, PlaybookId,
-    PlaybookRunId, PolicyId, RelationId, ReportId, RuleId, SensorId, TenantId, TokenId, TypedId, UserId,
+    AgentSessionId, AssetId, ChannelId, ContainmentId, DecisionId, DeliveryId, EnforcementPointId, EventId, FindingId,
+    InvitationId, PlaybookId, PlaybookRunId, PolicyId, RelationId, ReportId, RuleId, SensorId, TenantId, TokenId, TypedId,
+    UserId,
 };
 use uuid::Uuid;
 
@@ -52,7 +53,9 @@ pub enum Node {
     AgentSession(runtime::AgentSession),
     ApiToken(identity::ApiToken),
     Asset(inventory::Asset),
+    Containment(containment::Containment),
     Decision(findings::Decision),
+    EnforcementPoint(containment::EnforcementPoint),
     Event(runtime::AgentEvent),
     Finding(findings::Finding),
     Invitation(identity::Invitation),
@@ -91,6 +94,10 @@ impl NodeQuery {
             Some(PlaybookId::NOUN) => playbooks::load(ctx, parse("id", &id)?).await?.map(Node::Playbook),
             Some(PlaybookRunId::NOUN) => playbooks::load_run(ctx, parse("id", &id)?).await?.map(Node::PlaybookRun),
             Some(SensorId::NOUN) => runtime::load_sensor(ctx, parse("id", &id)?).await?.map(Node::Sensor),
+            Some(ContainmentId::NOUN) => containment::load(ctx, parse("id", &id)?).await?.map(Node::Containment),
+            Some(EnforcementPointId::NOUN) => {
+                containment::load_point(ctx, parse("id", &id)?).await?.map(Node::EnforcementPoint)
+            }
             Some(DecisionId::NOUN) => findings::load_decision(ctx, parse("id", &id)?).await?.map(Node::Decision),
             Some(ChannelId::NOUN) => notify::load_channel(ctx, parse("id", &id)?).await?.map(Node::NotificationChannel),
             Some(RuleId::NOUN) => notify::load_rule(ctx, parse("id", &id)?).await?.map(Node::NotificationRule),
@@ -101,7 +108,9 @@ impl NodeQuery {
                 let nouns = [
                     AgentSessionId::NOUN,
                     AssetId::NOUN,
+                    ContainmentId::NOUN,
                     DecisionId::NOUN,
+                    EnforcementPointId::NOUN,
                     EventId::NOUN,
                     FindingId::NOUN,
                     InvitationId::NOUN,

@@ -4,6 +4,7 @@
 //! and this module's extractors ([`extract::Path`], [`extract::Query`], [`extract::Body`]), answering
 //! `kernel::Result<impl IntoResponse>`; then a line in `routes`, which serves and documents it.
 
+pub mod containment;
 mod docs;
 pub mod events;
 pub mod export;
@@ -51,6 +52,7 @@ fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(reports::routes())
         .merge(export::routes())
+        .merge(containment::routes())
         .merge(inspect::routes())
         .merge(events::routes())
 }

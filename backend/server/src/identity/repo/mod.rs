@@ -7,7 +7,7 @@ use super::domain::{Member, Membership, Organization, Person, stored_role};
 use crate::kernel::{Result, Role};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use stance_shared::{InvitationId, TenantId, TokenId, UserId};
+use stance_shared::{AssetId, InvitationId, TenantId, TokenId, UserId};
 use uuid::Uuid;
 
 // ------------------------------------------------------------------------------------------ organizations
@@ -355,6 +355,8 @@ pub struct ApiToken {
     pub expires_at: Option<DateTime<Utc>>,
     pub last_used_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
+    /// The agent that acts by it.
+    pub agent: Option<AssetId>,
 }
 
 struct TokenRow {
@@ -369,6 +371,7 @@ struct TokenRow {
     expires_at: Option<DateTime<Utc>>,
     last_used_at: Option<DateTime<Utc>>,
     revoked_at: Option<DateTime<Utc>>,
+    agent_id: Option<Uuid>,
 }
 
 impl TryFrom<TokenRow> for ApiToken {
@@ -386,14 +389,27 @@ impl TryFrom<TokenRow> for ApiToken {
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
             revoked_at: row.revoked_at,
+            agent: row.agent_id.map(AssetId),
         })
     }
 }
 
+/// Whether there is such an agent.
+pub async fn is_agent(conn: &mut PgConnection, id: AssetId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(r#"select exists(select from asset where id = $1 and kind = 'AGENT') as "there!""#, id.0)
+        .fetch_one(conn)
+        .await?)
+}
+
+/// The containment that shuts out an agent's tokens. For system transactions.
+pub async fn shut_out(conn: &mut PgConnection, tenant: TenantId, agent: AssetId) -> Result<Option<Uuid>> {
+    Ok(sqlx::query_scalar!("select shut_out($1, $2)", tenant.0, agent.0).fetch_one(conn).await?)
+}
+
 pub async fn insert_token(conn: &mut PgConnection, token: &ApiToken, token_hash: &[u8]) -> Result<()> {
     sqlx::query!(
-        "insert into api_token (tenant_id, id, name, role, scopes, token_hash, prefix, created_by, created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "insert into api_token (tenant_id, id, name, role, scopes, token_hash, prefix, created_by, created_at, expires_at, agent_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         token.tenant_id.0,
         token.id.0,
         token.name,
@@ -404,6 +420,7 @@ pub async fn insert_token(conn: &mut PgConnection, token: &ApiToken, token_hash:
         token.created_by.map(|id| id.0),
         token.created_at,
         token.expires_at,
+        token.agent.map(|id| id.0),
     )
     .execute(conn)
     .await?;
@@ -414,7 +431,7 @@ pub async fn insert_token(conn: &mut PgConnection, token: &ApiToken, token_hash:
 pub async fn tokens(conn: &mut PgConnection, tenant: TenantId) -> Result<Vec<ApiToken>> {
     let rows = sqlx::query_as!(
         TokenRow,
-        "select tenant_id, id, name, role, scopes, prefix, created_by, created_at, expires_at, last_used_at, revoked_at
+        "select tenant_id, id, name, role, scopes, prefix, created_by, created_at, expires_at, last_used_at, revoked_at, agent_id
          from api_token where tenant_id = $1 order by id desc limit 1000",
         tenant.0,
     )
@@ -426,7 +443,7 @@ pub async fn tokens(conn: &mut PgConnection, tenant: TenantId) -> Result<Vec<Api
 pub async fn token(conn: &mut PgConnection, tenant: TenantId, id: TokenId) -> Result<Option<ApiToken>> {
     sqlx::query_as!(
         TokenRow,
-        "select tenant_id, id, name, role, scopes, prefix, created_by, created_at, expires_at, last_used_at, revoked_at
+        "select tenant_id, id, name, role, scopes, prefix, created_by, created_at, expires_at, last_used_at, revoked_at, agent_id
          from api_token where tenant_id = $1 and id = $2",
         tenant.0,
         id.0,
@@ -441,7 +458,7 @@ pub async fn token(conn: &mut PgConnection, tenant: TenantId, id: TokenId) -> Re
 pub async fn usable_token(conn: &mut PgConnection, token_hash: &[u8], now: DateTime<Utc>) -> Result<Option<ApiToken>> {
     sqlx::query_as!(
         TokenRow,
-        "select tenant_id, id, name, role, scopes, prefix, created_by, created_at, expires_at, last_used_at, revoked_at
+        "select tenant_id, id, name, role, scopes, prefix, created_by, created_at, expires_at, last_used_at, revoked_at, agent_id
          from api_token where token_hash = $1 and revoked_at is null and (expires_at is null or expires_at > $2)",
         token_hash,
         now,

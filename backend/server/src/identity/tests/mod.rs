@@ -118,7 +118,7 @@ fn organization(name: &str, email: &str) -> NewOrganization {
 }
 
 fn token(role: Role) -> NewToken {
-    NewToken { name: "ci".into(), role, scopes: Vec::new(), expires_at: None }
+    NewToken { name: "ci".into(), role, scopes: Vec::new(), expires_at: None, agent: None }
 }
 
 fn kind<T>(result: Result<T>) -> Kind {

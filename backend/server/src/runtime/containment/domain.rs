@@ -131,7 +131,7 @@ pub(super) struct Standing {
 
 impl Standing {
     /// The status that the containment has by its points. One without any point has failed when `deadline` has passed: nothing enforces it.
-    pub fn status(&self, now: DateTime<Utc>, deadline: Duration) -> ContainmentStatus {
+    pub fn now(&self, now: DateTime<Utc>, deadline: Duration) -> ContainmentStatus {
         let open = self.requested + self.dispatched + self.acknowledged + self.failed;
         let proven = open == 0 && self.proven > 0;
         match self.ending.as_deref() {
@@ -281,9 +281,9 @@ mod tests {
             proven: 0,
             failed: 0,
         };
-        let is = |standing: &Standing| standing.status(now, Duration::seconds(10));
+        let is = |standing: &Standing| standing.now(now, Duration::seconds(10));
         assert_eq!(is(&none), ContainmentStatus::Requested);
-        assert_eq!(none.status(now + Duration::seconds(11), Duration::seconds(10)), ContainmentStatus::Failed);
+        assert_eq!(none.now(now + Duration::seconds(11), Duration::seconds(10)), ContainmentStatus::Failed);
         let proven = Standing { proven: 2, ..none.clone() };
         assert_eq!(is(&proven), ContainmentStatus::Proven);
         assert_eq!(is(&Standing { requested: 1, ..proven.clone() }), ContainmentStatus::Requested);

@@ -13,9 +13,18 @@
 //! * An agent is contained with all that it delegates to, under all their keys, and with the tokens that act as one of them.
 
 pub mod domain;
+pub mod enforce;
+pub mod memory;
+pub mod points;
+mod points_repo;
 mod repo;
 pub mod service;
+mod tending;
+#[cfg(test)]
+mod tests;
+pub mod views;
 
-pub use domain::{Contained, Document, Order};
-pub use service::{quarantine, release};
+pub use domain::{Canary, Contained, Document, Order, Outcome};
+pub use enforce::{Enforcer, keep};
+pub use service::{approve, quarantine, release};
 pub use stance_shared::ContainmentGrade as Grade;

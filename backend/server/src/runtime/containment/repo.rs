@@ -184,14 +184,15 @@ pub(super) async fn insert(tx: &mut TenantTx, new: New<'_>, agents: &[(AssetId, 
     )
     .execute(tx.conn())
     .await?;
-    hold(tx, id, agents).await
+    hold(tx, id, agents).await?;
+    Ok(())
 }
 
-/// Adds agents to a containment that are not there yet.
-pub(super) async fn hold(tx: &mut TenantTx, id: ContainmentId, agents: &[(AssetId, String)]) -> Result<()> {
+/// Adds agents to a containment that are not there yet; returns how many keys are new.
+pub(super) async fn hold(tx: &mut TenantTx, id: ContainmentId, agents: &[(AssetId, String)]) -> Result<u64> {
     let tenant = tx.ctx().tenant.0;
     let (ids, keys): (Vec<Uuid>, Vec<String>) = agents.iter().map(|(id, key)| (id.0, key.clone())).unzip();
-    sqlx::query!(
+    let done = sqlx::query!(
         "insert into containment_agent (tenant_id, containment_id, agent_id, key)
          select $1, $2, id, key from unnest($3::uuid[], $4::text[]) a(id, key) on conflict do nothing",
         tenant,
@@ -201,7 +202,7 @@ pub(super) async fn hold(tx: &mut TenantTx, id: ContainmentId, agents: &[(AssetI
     )
     .execute(tx.conn())
     .await?;
-    Ok(())
+    Ok(done.rows_affected())
 }
 
 /// How a containment ends.
@@ -248,18 +249,20 @@ pub(super) async fn know_servers(tx: &mut TenantTx, alive_since: DateTime<Utc>, 
     Ok(())
 }
 
-/// Asks every point that is alive for a containment, or for its end.
+/// Asks every point that is alive for a containment, or for its end; also those that were gone. Returns how many are asked anew.
 pub(super) async fn ask_points(
     tx: &mut TenantTx,
     id: ContainmentId,
     phase: EnforcementPhase,
     revision: i64,
     alive_since: DateTime<Utc>,
-) -> Result<()> {
+) -> Result<u64> {
     let (tenant, now) = (tx.ctx().tenant.0, tx.ctx().now());
-    sqlx::query!(
+    let done = sqlx::query!(
         "insert into enforcement (tenant_id, containment_id, point_id, phase, revision, nonce, requested_at)
-         select $1, $2, p.id, $3, $4, gen_random_uuid(), $5 from live_enforcement_point($6) p on conflict do nothing",
+         select $1, $2, p.id, $3, $4, gen_random_uuid(), $5 from live_enforcement_point($6) p
+         on conflict (tenant_id, containment_id, point_id, phase) do update
+         set status = 'REQUESTED', requested_at = $5, nonce = gen_random_uuid() where enforcement.status = 'GONE'",
         tenant,
         id.0,
         phase.as_str(),
@@ -269,7 +272,7 @@ pub(super) async fn ask_points(
     )
     .execute(tx.conn())
     .await?;
-    Ok(())
+    Ok(done.rows_affected())
 }
 
 /// Tokens that act as an agent that is held.
@@ -295,4 +298,51 @@ pub(super) async fn approvals(tx: &mut TenantTx) -> Result<HashMap<(ContainmentI
     .fetch_all(tx.conn())
     .await?;
     Ok(rows.into_iter().map(|row| ((row.containment, row.call), row.expires_at)).collect())
+}
+
+/// A containment that is not over.
+pub(super) struct Open {
+    pub id: ContainmentId,
+    pub agent: AssetId,
+    pub ended: bool,
+    pub revision: i64,
+    pub ending_revision: Option<i64>,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// All that are not over; at most a few hundred.
+pub(super) async fn open(tx: &mut TenantTx) -> Result<Vec<Open>> {
+    Ok(sqlx::query_as!(
+        Open,
+        r#"select c.id as "id: ContainmentId", a.root_id as "agent: AssetId", c.ending is not null as "ended!", c.revision, c.ending_revision, c.expires_at
+           from containment c join asset a on a.id = c.agent_id where c.released_at is null order by c.id"#
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// Lets a tool call pass until then.
+pub(super) async fn approve(
+    tx: &mut TenantTx,
+    id: ContainmentId,
+    call: &str,
+    reason: &str,
+    until: DateTime<Utc>,
+) -> Result<()> {
+    let (tenant, now, by) = (tx.ctx().tenant.0, tx.ctx().now(), tx.ctx().actor.label().to_owned());
+    sqlx::query!(
+        "insert into containment_approval (tenant_id, containment_id, call, reason, approved_at, approved_by, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict (tenant_id, containment_id, call) do update
+         set reason = $4, approved_at = $5, approved_by = $6, expires_at = $7",
+        tenant,
+        id.0,
+        call,
+        reason,
+        now,
+        by,
+        until
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }

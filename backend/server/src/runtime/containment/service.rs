@@ -1,18 +1,20 @@
 //! Containing an agent, and letting it act again.
 
 use super::{
-    Order,
+    Grade, Order,
     domain::{self, Contained, Document, MAX_AGENTS, MAX_OPEN},
+    points_repo,
     repo::{self, Ending, New},
 };
 use crate::{
     audit,
+    jobs::{Job, Queue},
     kernel::{Error, Permission, Result, TenantTx},
     live::{self, Topic},
 };
 use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
-use stance_shared::{AssetKind, ContainmentId, EnforcementPhase};
+use stance_shared::{AssetKind, ContainmentId, ContainmentStatus, EnforcementPhase};
 
 /// A server that gave no sign of life for so long counts no more.
 pub(super) const ALIVE: Duration = Duration::seconds(10);
@@ -102,7 +104,7 @@ async fn end(tx: &mut TenantTx, locked: &repo::Locked, how: &str, reason: &str, 
 }
 
 /// Makes the next policy; returns its revision and hash.
-async fn advance(tx: &mut TenantTx, before: i64, contained: Vec<Contained>) -> Result<(i64, String)> {
+pub(super) async fn advance(tx: &mut TenantTx, before: i64, contained: Vec<Contained>) -> Result<(i64, String)> {
     let document = Document::new(tx.ctx().tenant, before + 1, contained);
     let (text, hash) = document.seal()?;
     repo::insert_policy(tx, document.revision, &text, &hash).await?;
@@ -117,11 +119,66 @@ pub(super) fn alive_since(now: DateTime<Utc>) -> DateTime<Utc> {
 async fn ask(tx: &mut TenantTx, id: ContainmentId, phase: EnforcementPhase, revision: i64) -> Result<()> {
     let since = alive_since(tx.ctx().now());
     repo::know_servers(tx, since, DEADLINE_S).await?;
-    repo::ask_points(tx, id, phase, revision, since).await
+    repo::ask_points(tx, id, phase, revision, since).await?;
+    // Whoever hears of the commit begins at once; the job makes sure of it.
+    Queue::enqueue(tx, Job::KeepContainments).await
+}
+
+/// Asks points that came alive since for all that is not over.
+pub(super) async fn ask_all(tx: &mut TenantTx) -> Result<()> {
+    let since = alive_since(tx.ctx().now());
+    repo::know_servers(tx, since, DEADLINE_S).await?;
+    for open in repo::open(tx).await? {
+        let (phase, revision) = match open.ending_revision {
+            Some(revision) => (EnforcementPhase::Release, revision),
+            None => (EnforcementPhase::Contain, open.revision),
+        };
+        // No longer proven, before the new point says so.
+        repo::by_id(tx, open.id).await?;
+        if repo::ask_points(tx, open.id, phase, revision, since).await? > 0 && !open.ended {
+            points_repo::advance(tx, open.id, ContainmentStatus::Requested).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends a containment whose time has come, under the lock.
+pub(super) async fn expire(tx: &mut TenantTx, id: ContainmentId) -> Result<()> {
+    match repo::by_id(tx, id).await? {
+        Some(locked) if !locked.ended => end(tx, &locked, "EXPIRY", "Its time was over.", None).await,
+        _ => Ok(()),
+    }
+}
+
+/// Lets a tool call of an agent contained with HUMAN_APPROVAL pass, again and again until `minutes` are over.
+///
+/// # Errors
+/// `FORBIDDEN` without `agent:release`; `BAD_INPUT` naming the field; `NOT_FOUND`; `CONFLICT` when it is not in force or of another grade.
+pub async fn approve(tx: &mut TenantTx, id: ContainmentId, call: &str, reason: &str, minutes: i32) -> Result<()> {
+    tx.also_require(Permission::AgentRelease)?;
+    let reason = domain::reason(reason)?;
+    if call.len() != 64 || !call.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+        return Err(Error::field("call", "must be the 64 hexadecimal digits that the refusal gave"));
+    }
+    if !(1..=1440).contains(&minutes) {
+        return Err(Error::field("minutes", "must be 1 to 1440"));
+    }
+    let locked = repo::by_id(tx, id).await?.ok_or_else(|| Error::not_found("containment"))?;
+    if locked.ended || locked.grade != Grade::HumanApproval {
+        return Err(Error::conflict("Only a containment in force with the grade HUMAN_APPROVAL takes approvals."));
+    }
+    let until = tx.ctx().now() + Duration::minutes(i64::from(minutes));
+    repo::approve(tx, id, call, &reason, until).await?;
+    changed(tx, "containment.approved", id, json!({ "call": call, "reason": reason, "until": until })).await
 }
 
 /// Audits, and tells who shows containments and who enforces them.
-async fn changed(tx: &mut TenantTx, action: &str, id: ContainmentId, detail: serde_json::Value) -> Result<()> {
+pub(super) async fn changed(
+    tx: &mut TenantTx,
+    action: &str,
+    id: ContainmentId,
+    detail: serde_json::Value,
+) -> Result<()> {
     let entry = audit::Entry { action, target_kind: "containment", target_id: id.to_string(), detail };
     audit::record(tx, entry).await?;
     live::notify(tx, Topic::Containment, id.0).await?;

@@ -1,0 +1,1 @@
+//! Containment against a database.
