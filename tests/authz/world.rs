@@ -160,6 +160,8 @@ impl Tenant {
         let id = failed_message(stance, &self.ids["notificationRule"]).await?;
         self.ids.insert("notificationDelivery", id);
         Ok(())
+    }
+
     /// The containment of `asset` with this grade; a new one when there is none in force.
     pub async fn contain(&self, grade: &str) -> Result<String> {
         let made = self

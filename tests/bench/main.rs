@@ -3,6 +3,7 @@
 //! Figures are ratios; wall times alone say nothing on another machine.
 
 mod api;
+mod containment;
 mod events;
 mod import;
 mod inspect;
@@ -15,11 +16,12 @@ use anyhow::{Result, bail};
 async fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
         Some("api") => api::run().await,
+        Some("containment") => containment::bench().await,
         Some("events") => events::bench().await,
         Some("import") => import::run().await,
         Some("inspect") => inspect::bench().await,
         Some("web") => web::run().await,
-        other => bail!("bench must be one of api, events, import, inspect, web, not {other:?}"),
+        other => bail!("bench must be one of api, containment, events, import, inspect, web, not {other:?}"),
     }
 }
 

@@ -11,6 +11,8 @@ use crate::{dist, frontend, provision};
 pub enum Bench {
     /// A GraphQL page of 100 among 1,000,000 findings, the first and the 5,000th, against the same SQL.
     Api,
+    /// From an order to proven with 50 enforcement points over HTTP, 100 times.
+    Containment,
     /// How well the guardrail tells attacks from the rest, on sources that it never saw too; how fast; personal data and secrets.
     Detector,
     /// Events from POST to written, against `\copy` of the same rows; the runtime pages' queries then.
@@ -31,6 +33,7 @@ pub fn run(bench: Bench, formats: &[String]) -> Result<()> {
     }
     let name = match bench {
         Bench::Api => "api",
+        Bench::Containment => "containment",
         Bench::Events => "events",
         Bench::Import => "import",
         Bench::Inspect => "inspect",

@@ -75,7 +75,8 @@ macro_rules! operations {
             extern_enums(
                 "AssetKind", "Criticality", "DecisionKind", "Environment", "Exposure", "FindingStatus", "Grade", "Layer", "Lifecycle",
                 "RelationKind", "SourceKind", "ReportStatus", "Severity", "Role", "TriageAction", "CheckState", "FindingSortKey", "AssetSortKey", "SortDirection",
-                "Channel", "EventKind", "Verdict", "SensorState", "FeedbackLabel", "ToolState"
+                "Channel", "EventKind", "Verdict", "SensorState", "FeedbackLabel", "ToolState",
+                "ContainmentGrade", "ContainmentStatus", "EnforcementPhase", "EnforcementStatus", "EnforcementPointKind"
             )
         )]
         pub struct $name;

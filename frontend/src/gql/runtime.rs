@@ -2,7 +2,10 @@
 
 use graphql_client::GraphQLQuery;
 use serde::{Deserialize, Serialize};
-use stance_shared::{AssetKind, Channel, Criticality, Environment, EventKind, Exposure, Grade, Lifecycle, Verdict};
+use stance_shared::{
+    AssetKind, Channel, ContainmentStatus, Criticality, EnforcementPhase, EnforcementPointKind, EnforcementStatus, Environment,
+    EventKind, Exposure, Grade, Lifecycle, Verdict,
+};
 
 use super::operations::{DateTime, JSON, operations, words};
 
@@ -13,6 +16,8 @@ words! {
     FeedbackLabel { Attack = "ATTACK", Harmless = "HARMLESS" }
     /// A tool of an agent, declared against seen.
     ToolState { DeclaredUsed = "DECLARED_USED", Undeclared = "UNDECLARED", Unused = "UNUSED" }
+    /// What a contained agent may not do.
+    ContainmentGrade { BlockAll = "BLOCK_ALL", ToolsOnly = "TOOLS_ONLY", EgressOnly = "EGRESS_ONLY", HumanApproval = "HUMAN_APPROVAL" }
 }
 
 operations! {
@@ -60,8 +65,46 @@ operations! {
     RuntimeSettings in "src/gql/runtime_settings.graphql";
     /// Changes what is kept of events.
     UpdateRuntimeSettings in "src/gql/update_runtime_settings.graphql";
+    /// Containments with how far their points are.
+    ContainmentList in "src/gql/containment_list.graphql";
+    /// What enforces containment.
+    EnforcementPoints in "src/gql/enforcement_points.graphql";
+    /// What containing an agent would hold and stop.
+    QuarantinePreview in "src/gql/quarantine_preview.graphql";
+    /// Contains an agent.
+    QuarantineAgent in "src/gql/quarantine_agent.graphql";
+    /// Ends a containment.
+    ReleaseAgent in "src/gql/release_agent.graphql";
+    /// Registers something that enforces.
+    RegisterEnforcementPoint in "src/gql/register_enforcement_point.graphql";
+    /// Ends an enforcement point.
+    RetireEnforcementPoint in "src/gql/retire_enforcement_point.graphql";
     /// Assets to choose from, by name.
     AssetChoices in "src/gql/asset_choices.graphql";
+}
+
+impl ContainmentGrade {
+    /// The words that a person reads.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::BlockAll => "Block all",
+            Self::ToolsOnly => "Tools only",
+            Self::EgressOnly => "Egress only",
+            Self::HumanApproval => "Human approval",
+        }
+    }
+
+    /// What it keeps the agent from.
+    #[must_use]
+    pub const fn denies(self) -> &'static str {
+        match self {
+            Self::BlockAll => "nothing passes, and its tokens are refused",
+            Self::ToolsOnly => "no tool calls",
+            Self::EgressOnly => "nothing to an address outside",
+            Self::HumanApproval => "no tool call that no person approved",
+        }
+    }
 }
 
 impl FeedbackLabel {

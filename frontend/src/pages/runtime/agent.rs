@@ -39,6 +39,7 @@ fn page(agent: &Agent) -> AnyView {
         {layout::top(Some(("Inventory", "/inventory")), &agent.name, view! { <a class="btn sm" href=events.clone()>{icon(icons::ACTIVITY)}"Events"</a> }.into_any())}
         <div class="page stack" data-follow="">
             <div><p class="answer">{answer(&agent.tool_usage)}</p>{asset_tabs(&agent.id, true)}</div>
+            {super::containment::of_agent(agent.id.clone())}
             {traffic(agent, &events)}
             {tools(agent)}
         </div>

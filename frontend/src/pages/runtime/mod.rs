@@ -1,6 +1,7 @@
 //! What agents do while they run: traffic, events, sessions, sensors, policies. Only the server renders these pages.
 
 mod agent;
+pub mod containment;
 mod diff;
 mod event;
 mod events;
@@ -31,11 +32,12 @@ use crate::{
 };
 
 /// The parts of the section, by the last word of their address.
-const PARTS: [(&str, &str); 7] = [
+const PARTS: [(&str, &str); 8] = [
     ("", "Overview"),
     ("events", "Events"),
     ("sessions", "Sessions"),
     ("sensors", "Sensors"),
+    ("containment", "Containment"),
     ("policies", "Policies"),
     ("quality", "Quality"),
     ("playground", "Playground"),
@@ -56,6 +58,7 @@ pub fn served() -> AnyView {
         ["runtime", "events", id] => event::event((*id).to_owned()),
         ["runtime", "sessions"] => sessions::sessions(params),
         ["runtime", "sessions", id] => session::session((*id).to_owned()),
+        ["runtime", "containment"] => containment::containment(params),
         ["runtime", "sensors"] => sensors::sensors(params),
         ["runtime", "policies"] => policies::policies(),
         ["runtime", "policies", "new"] => policies::new(params),
