@@ -27,7 +27,8 @@ pub async fn bench() -> Result<()> {
     let client = stance.bootstrap("Bench", "bench@stance.test").await?.client;
     for n in 0..POINTS {
         let gateway = Gateway::start(Behavior::Honest).await?;
-        let register = "mutation($n: String!, $u: String!) { registerEnforcementPoint(name: $n, url: $u) { point { id } } }";
+        let register =
+            "mutation($n: String!, $u: String!) { registerEnforcementPoint(name: $n, url: $u) { point { id } } }";
         client.graphql(register, json!({ "n": format!("gateway-{n}"), "u": gateway.url })).await?;
     }
     let upsert = "mutation { upsertAssets(assets: [{ kind: AGENT, externalKey: \"bench\", name: \"bench\" }]) { assets { id } } }";
@@ -67,6 +68,9 @@ pub async fn bench() -> Result<()> {
         let (p50, p99) = (quantile(times, 0.5), quantile(times, 0.99));
         println!("{name:<68} {p50:>7.0} {p99:>9.0}");
     }
-    println!("goal: request → PROVEN below 1000 ms at p99: {}", if quantile(&mut total, 0.99) < 1000.0 { "met" } else { "MISSED" });
+    println!(
+        "goal: request → PROVEN below 1000 ms at p99: {}",
+        if quantile(&mut total, 0.99) < 1000.0 { "met" } else { "MISSED" }
+    );
     Ok(())
 }

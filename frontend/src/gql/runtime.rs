@@ -3,8 +3,8 @@
 use graphql_client::GraphQLQuery;
 use serde::{Deserialize, Serialize};
 use stance_shared::{
-    AssetKind, Channel, ContainmentStatus, Criticality, EnforcementPhase, EnforcementPointKind, EnforcementStatus, Environment,
-    EventKind, Exposure, Grade, Lifecycle, Verdict,
+    AssetKind, Channel, ContainmentStatus, Criticality, EnforcementPhase, EnforcementPointKind, EnforcementStatus,
+    Environment, EventKind, Exposure, Grade, Lifecycle, Verdict,
 };
 
 use super::operations::{DateTime, JSON, operations, words};

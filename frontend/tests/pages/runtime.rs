@@ -99,6 +99,26 @@ fn rate(value: f64, of: i64) -> Value {
     json!({ "value": value, "low": value - 0.08, "high": (value + 0.05).min(1.0), "of": of })
 }
 
+fn containment(id: &str, status: &str) -> Value {
+    let over = status == "RELEASED";
+    let at = |second: i64| format!("2026-11-23T09:11:{second:02}Z");
+    let point = |id: &str, name: &str, failure: Option<&str>| {
+        json!({
+            "phase": "CONTAIN", "status": if failure.is_some() { "FAILED" } else { "PROVEN" }, "attempts": 1, "requestedAt": at(10), "dispatchedAt": at(10),
+            "acknowledgedAt": at(10), "acknowledgedHash": "aa", "provenAt": if failure.is_some() { Value::Null } else { json!(at(11)) },
+            "failedAt": failure.map(|_| at(12)), "failure": failure, "millisecondsToDispatched": 3, "millisecondsToAcknowledged": 12,
+            "millisecondsToProven": if failure.is_some() { Value::Null } else { json!(21) }, "point": { "id": id, "name": name, "kind": "HTTP", "alive": true }
+        })
+    };
+    json!({
+        "id": id, "grade": "BLOCK_ALL", "status": status, "reason": "It sends <b>mail</b> to strangers.", "requestedAt": at(10), "requestedBy": "Security lead",
+        "expiresAt": null, "provenAt": null, "failedAt": at(12), "endedAt": if over { json!(at(40)) } else { Value::Null }, "endedBy": if over { json!("Security lead") } else { Value::Null },
+        "endingReason": if over { json!("cleaned") } else { Value::Null }, "releasedAt": if over { json!(at(41)) } else { Value::Null }, "policyHash": "9f2c41d7b3a8c0e1", "millisecondsToProven": if over { json!(84) } else { Value::Null },
+        "agent": asset("a1"), "agents": [asset("a1"), asset("a3")],
+        "points": [point("ep1", "gateway", None), point("ep2", "edge", Some("It let the canary call in the name of a1 pass."))]
+    })
+}
+
 pub fn answer(operation: &str, variables: &Value) -> Value {
     let id = variables["id"].as_str().unwrap_or_default();
     let page = json!({ "hasNextPage": true, "endCursor": "cursor" });
@@ -117,6 +137,15 @@ pub fn answer(operation: &str, variables: &Value) -> Value {
             }
         }
         "SensorList" => json!({ "sensors": sensors() }),
+        "ContainmentList" => {
+            json!({ "containments": { "pageInfo": page, "nodes": [containment("c1", "FAILED"), containment("c2", "RELEASED")] } })
+        }
+        "EnforcementPoints" => {
+            json!({ "enforcementPoints": [{ "id": "ep1", "name": "host · process 7", "kind": "INSPECT_API", "url": null, "alive": true, "deadlineSeconds": 10, "createdAt": "2026-11-23T09:00:00Z", "sensor": null }, { "id": "ep2", "name": "gateway <b>", "kind": "HTTP", "url": "https://gateway.example/stance", "alive": true, "deadlineSeconds": 10, "createdAt": "2026-11-23T09:00:00Z", "sensor": null }] })
+        }
+        "QuarantinePreview" => {
+            json!({ "asset": asset("a1"), "quarantinePreview": { "agentCount": 2, "openSessions": 3, "tokens": 1, "points": 2, "agents": [asset("a1"), asset("a3")], "dependents": [asset("a7")], "tools": [], "models": [] } })
+        }
         "PolicyList" => json!({ "policies": [policy("p1"), policy("p2")] }),
         "PolicyDetail" => json!({ "policy": policy(id) }),
         "PolicyPresets" => json!({ "policyPresets": presets(), "policies": [policy("p1"), policy("p2")] }),
@@ -158,6 +187,8 @@ pub fn nothing(operation: &str) -> Option<Value> {
         "EventList" => json!({ "events": none }),
         "AgentSessionList" => json!({ "agentSessions": none }),
         "SensorList" => json!({ "sensors": [] }),
+        "ContainmentList" => json!({ "containments": none }),
+        "EnforcementPoints" => json!({ "enforcementPoints": [] }),
         "PolicyList" => json!({ "policies": [] }),
         "QualityReport" => json!({ "guardrailQuality": [] }),
         "AgentRuntime" => json!({ "asset": with(asset("a1"), json!({ "runtime": null, "toolUsage": [] })) }),

@@ -90,7 +90,7 @@ pub(super) async fn insert(tx: &mut TenantTx, rows: &[Row<'_>]) -> Result<usize>
              insert into runtime_pattern as p (tenant_id, agent_id, rule, subject, category, reason, worst, score, count, first_at, last_at, event_id)
              select $1, agent_id, rule, left(subject, 512), max(category), max(reason), max(worst), max(score), count(*), min(at), max(at),
                  (array_agg(id order by worst desc, score desc))[1]
-             from hit where worst > 0 and agent_id <> '00000000-0000-0000-0000-000000000000'
+             from hit where worst > 0 and rule <> 'containment' and agent_id <> '00000000-0000-0000-0000-000000000000'
              group by 2, 3, 4 order by 2, 3, 4
              on conflict (tenant_id, agent_id, rule, subject) do update
              set count = p.count + excluded.count, first_at = least(p.first_at, excluded.first_at), last_at = greatest(p.last_at, excluded.last_at),

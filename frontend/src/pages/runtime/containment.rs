@@ -10,8 +10,8 @@ use crate::{
     gql::{
         self, AssetChoices, ContainmentGrade, ContainmentList, EnforcementPoints, QuarantineAgent, QuarantinePreview,
         RegisterEnforcementPoint, ReleaseAgent, RetireEnforcementPoint, SensorList, asset_choices,
-        containment_list as data, enforcement_points, quarantine_agent, quarantine_preview,
-        register_enforcement_point, release_agent, retire_enforcement_point, sensor_list,
+        containment_list as data, enforcement_points, quarantine_agent, quarantine_preview, register_enforcement_point,
+        release_agent, retire_enforcement_point, sensor_list,
     },
     icons::{self, icon},
     load::load,
@@ -33,8 +33,9 @@ pub fn containment(params: Params) -> AnyView {
     let page = load::<ContainmentList>("The containments", c::table_skeleton, variables, move |data| {
         content(&data.containments, &params)
     });
-    let button = may("agent:quarantine")
-        .then(|| view! { <a class="btn sm" href="#h-contain" data-noscroll="">{icon(icons::BAN)}"Contain an agent"</a> });
+    let button = may("agent:quarantine").then(
+        || view! { <a class="btn sm" href="#h-contain" data-noscroll="">{icon(icons::BAN)}"Contain an agent"</a> },
+    );
     let page = view! { <div class="page stack" data-follow="">{contain}{page}{points()}</div> };
     part("containment", button.into_any(), page.into_any())
 }
@@ -53,15 +54,8 @@ pub fn of_agent(id: String) -> AnyView {
     c::section("h-containment", "Containment", "proven at every enforcement point", more.into_any(), list)
 }
 
-/// The containments that an incident led to, for its page.
-pub fn of_incident(id: String) -> AnyView {
-    panels(
-        data::ContainmentFilter { agent: None, incident: Some(id), open: None },
-        "No agent was contained because of it.",
-    )
-}
-
-fn panels(filter: data::ContainmentFilter, nothing: &'static str) -> AnyView {
+/// The panels of the containments that a filter names: by agent, or by incident for its page; `nothing` is said when there are none.
+pub fn panels(filter: data::ContainmentFilter, nothing: &'static str) -> AnyView {
     let variables = move || data::Variables { filter: Some(filter.clone()), first: Some(10), after: None };
     load::<ContainmentList>("The containments", none, variables, move |data| {
         let nodes = &data.containments.nodes;
@@ -118,10 +112,17 @@ fn status(status: ContainmentStatus) -> AnyView {
 fn panel(one: &Containment, release: Option<&str>) -> AnyView {
     let children = one.agents.len().saturating_sub(1);
     let more = (children > 0).then(|| {
-        format!(" and {} that it delegates to", format::counted(i64::try_from(children).unwrap_or_default(), "agent", "agents"))
+        format!(
+            " and {} that it delegates to",
+            format::counted(i64::try_from(children).unwrap_or_default(), "agent", "agents")
+        )
     });
     let proven = one.milliseconds_to_proven.map(|ms| format!("proven {} after the request", milliseconds(ms)));
-    let expires = one.expires_at.as_deref().filter(|_| one.ended_at.is_none()).map(|at| view! { <span>"ends "{c::stamp(at)}</span> });
+    let expires = one
+        .expires_at
+        .as_deref()
+        .filter(|_| one.ended_at.is_none())
+        .map(|at| view! { <span>"ends "{c::stamp(at)}</span> });
     let ended = one.ended_at.as_deref().map(|at| {
         let (by, why) = (one.ended_by.as_deref().unwrap_or_default(), one.ending_reason.as_deref().unwrap_or_default());
         view! { <span>"ended "{c::stamp(at)}" by "{c::text(by)}": "{c::text(why)}</span> }
@@ -218,14 +219,18 @@ fn contain(agent: String) -> AnyView {
             expires_at: None,
             incident: None,
         });
-        let grades = ContainmentGrade::ALL.iter().map(|grade| {
-            (grade.as_str().to_owned(), format!("{}: {}", grade.label(), grade.denies()))
-        });
-        let number = |label: &'static str, count: i64| view! { <div><dt>{label}</dt><dd>{format::count(count)}</dd></div> };
+        let grades = ContainmentGrade::ALL
+            .iter()
+            .map(|grade| (grade.as_str().to_owned(), format!("{}: {}", grade.label(), grade.denies())));
+        let number =
+            |label: &'static str, count: i64| view! { <div><dt>{label}</dt><dd>{format::count(count)}</dd></div> };
         macro_rules! names {
             ($label:literal, $list:expr) => {
                 (!$list.is_empty()).then(|| {
-                    let names = $list.iter().map(|one| view! { <span>{c::asset(&one.id, one.kind, &one.name)}</span> }).collect_view();
+                    let names = $list
+                        .iter()
+                        .map(|one| view! { <span>{c::asset(&one.id, one.kind, &one.name)}</span> })
+                        .collect_view();
                     view! { <p class="meta"><b>{$label}</b>{names}</p> }
                 })
             };
@@ -234,7 +239,8 @@ fn contain(agent: String) -> AnyView {
             <dl class="figures">{number("Agents held", radius.agent_count)}{number("Open runs", radius.open_sessions)}{number("Tokens that act as them", radius.tokens)}{number("Enforcement points", radius.points)}</dl>
             {names!("Held", radius.agents)}{names!("Depends on it", radius.dependents)}{names!("Its tools", radius.tools)}{names!("Its models", radius.models)}
         };
-        let nobody = (radius.points == 0).then(|| view! { <p class="state bad">{icon(icons::TRIANGLE_ALERT)}"No enforcement point is alive."</p> });
+        let nobody = (radius.points == 0)
+            .then(|| view! { <p class="state bad">{icon(icons::TRIANGLE_ALERT)}"No enforcement point is alive."</p> });
         let form = view! {
             <form class="form-line" method="post" data-act=body data-done="The agent is being contained" data-then=PATH>
                 {c::choice("grade", "Grade", grades.collect(), "BLOCK_ALL")}
@@ -314,12 +320,16 @@ fn register() -> AnyView {
             deadline_seconds: None,
         })
     };
-    let sensors = load::<SensorList>("The sensors", none, || sensor_list::Variables {}, move |data| {
-        let options: Vec<_> = data.sensors.into_iter().map(|sensor| (sensor.id, c::clean(&sensor.name))).collect();
-        if options.is_empty() {
-            return none();
-        }
-        view! {
+    let sensors = load::<SensorList>(
+        "The sensors",
+        none,
+        || sensor_list::Variables {},
+        move |data| {
+            let options: Vec<_> = data.sensors.into_iter().map(|sensor| (sensor.id, c::clean(&sensor.name))).collect();
+            if options.is_empty() {
+                return none();
+            }
+            view! {
             <form class="form-line" method="post" data-act=body() data-done="The sensor is an enforcement point">
                 <div class="field"><label for="f-sensor-name">"Name"</label><input class="input" id="f-sensor-name" name="name" required maxlength="100" autocomplete="off"/><p class="err" role="alert"></p></div>
                 {c::choice("sensor", "Sensor that asks for its orders", options, "")}
@@ -328,7 +338,8 @@ fn register() -> AnyView {
             </form>
         }
         .into_any()
-    });
+        },
+    );
     let form = view! {
         <form class="form-line" method="post" data-act=body() data-done="The enforcement point is registered" data-show="/registerEnforcementPoint/secret">
             <div class="field"><label for="f-name">"Name"</label><input class="input" id="f-name" name="name" placeholder="gateway-eu-1" required maxlength="100" autocomplete="off"/><p class="err" role="alert"></p></div>
@@ -343,5 +354,11 @@ fn register() -> AnyView {
         {sensors}
         <p class="muted">"A point is told what to enforce, answers the hash of it, and has to deny a canary call. What it has to answer, and how it knows that an order is from Stance, stands in docs/enforcement-points.md."</p>
     };
-    c::section("h-register", "Register an enforcement point", "a gateway, or a sensor that asks", none(), form.into_any())
+    c::section(
+        "h-register",
+        "Register an enforcement point",
+        "a gateway, or a sensor that asks",
+        none(),
+        form.into_any(),
+    )
 }

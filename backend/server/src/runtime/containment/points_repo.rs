@@ -245,7 +245,8 @@ pub(super) async fn record(tx: &mut TenantTx, steps: &[(Due, Step)]) -> Result<V
                    status = case when g.failure is not null then 'FAILED' when g.proven_at is not null then 'PROVEN'
                        when g.acknowledged_at is not null then 'ACKNOWLEDGED' else 'DISPATCHED' end,
                    dispatched_at = greatest(coalesce(g.dispatched_at, e.dispatched_at), e.requested_at),
-                   acknowledged_at = greatest(g.acknowledged_at, coalesce(g.dispatched_at, e.dispatched_at), e.requested_at),
+                   acknowledged_at = case when g.acknowledged_at is null then null
+                       else greatest(g.acknowledged_at, coalesce(g.dispatched_at, e.dispatched_at), e.requested_at) end,
                    acknowledged_hash = g.hash,
                    canary_at = case when g.canary_at is null then null else greatest(g.canary_at, g.acknowledged_at, e.requested_at) end,
                    proven_at = case when g.failure is null and g.proven_at is not null then greatest(g.proven_at, g.canary_at, g.acknowledged_at, e.requested_at) end,
@@ -319,7 +320,7 @@ pub(super) async fn standings(tx: &mut TenantTx, ids: Option<&[Uuid]>) -> Result
                coalesce(c.ending_at, c.requested_at) as "since!",
                count(e.*) filter (where e.status = 'REQUESTED') as "requested!", count(e.*) filter (where e.status = 'DISPATCHED') as "dispatched!",
                count(e.*) filter (where e.status = 'ACKNOWLEDGED') as "acknowledged!", count(e.*) filter (where e.status = 'PROVEN') as "proven!",
-               count(e.*) filter (where e.failed_at is not null and e.status not in ('PROVEN', 'GONE')) as "failed!"
+               count(e.*) filter (where e.failed_at >= e.requested_at and e.status not in ('PROVEN', 'GONE')) as "failed!"
            from containment c left join enforcement e on e.containment_id = c.id and e.phase = case when c.ending is null then 'CONTAIN' else 'RELEASE' end
            where c.released_at is null and ($1::uuid[] is null or c.id = any($1)) group by c.tenant_id, c.id order by c.id"#,
         ids

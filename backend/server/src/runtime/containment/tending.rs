@@ -67,7 +67,10 @@ pub(super) async fn settle(tx: &mut TenantTx, ids: Option<&[Uuid]>, failures: &[
         let status = standing.now(now, deadline);
         if status != standing.status {
             points_repo::advance(tx, id, status).await?;
-            moved.push((id, status));
+            let nobody =
+                standing.requested + standing.dispatched + standing.acknowledged + standing.proven + standing.failed
+                    == 0;
+            moved.push((id, status, nobody));
         }
     }
     for Failure { containment, phase, point, failure } in failures {
@@ -80,7 +83,7 @@ pub(super) async fn settle(tx: &mut TenantTx, ids: Option<&[Uuid]>, failures: &[
         let detail = json!({ "point": point, "phase": phase, "failure": failure });
         record(tx, "containment.failed", *containment, detail).await?;
     }
-    for (id, status) in &moved {
+    for (id, status, nobody) in &moved {
         match status {
             ContainmentStatus::Proven => {
                 let text = "Every enforcement point denied a canary call.";
@@ -91,7 +94,7 @@ pub(super) async fn settle(tx: &mut TenantTx, ids: Option<&[Uuid]>, failures: &[
             ContainmentStatus::Released | ContainmentStatus::Expired => {
                 record(tx, "containment.released", *id, json!({ "status": status })).await?;
             }
-            ContainmentStatus::Failed if failures.iter().all(|failure| failure.containment != *id) => {
+            ContainmentStatus::Failed if *nobody => {
                 let text = "No enforcement point is alive, so nothing keeps the agent from acting.";
                 let title = "A containment is enforced nowhere";
                 tell(tx, *id, NotificationTopic::ContainmentFailed, Severity::Critical, title, text).await?;
@@ -101,7 +104,7 @@ pub(super) async fn settle(tx: &mut TenantTx, ids: Option<&[Uuid]>, failures: &[
         }
     }
     let mut told: Vec<Uuid> = ids.map(<[Uuid]>::to_vec).unwrap_or_default();
-    told.extend(moved.iter().map(|(id, _)| id.0).chain(failures.iter().map(|failure| failure.containment.0)));
+    told.extend(moved.iter().map(|(id, ..)| id.0).chain(failures.iter().map(|failure| failure.containment.0)));
     told.sort_unstable();
     told.dedup();
     live::notify_all(tx, Topic::Containment, &told).await

@@ -8,9 +8,7 @@ use crate::{
 };
 use chrono::Duration as Span;
 use sqlx::PgPool;
-use stance_shared::{
-    AssetId, Channel, ContainmentId, ContainmentStatus, EnforcementStatus, TenantId, Verdict,
-};
+use stance_shared::{AssetId, Channel, ContainmentId, ContainmentStatus, EnforcementStatus, TenantId, Verdict};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -39,12 +37,14 @@ impl Bench {
 
     /// A sign of life of this server.
     async fn beat(&self) {
-        sqlx::query("insert into server_process values ($1, 'test', $2, $2) on conflict (id) do update set last_seen_at = $2")
-            .bind(self.enforcer.process)
-            .bind(self.ctx.now())
-            .execute(&self.pool)
-            .await
-            .unwrap();
+        sqlx::query(
+            "insert into server_process values ($1, 'test', $2, $2) on conflict (id) do update set last_seen_at = $2",
+        )
+        .bind(self.enforcer.process)
+        .bind(self.ctx.now())
+        .execute(&self.pool)
+        .await
+        .unwrap();
     }
 
     async fn agent(&self, key: &str) -> AssetId {
@@ -251,14 +251,22 @@ async fn what_ends_or_is_late_is_noticed_as_time_passes(pool: PgPool) {
     assert_eq!(bench.status(id).await, ContainmentStatus::Releasing);
     bench.tend().await;
     assert_eq!(bench.status(id).await, ContainmentStatus::Expired);
-    let audited: Vec<String> = sqlx::query_scalar("select action from audit_entry where target_id = $1 order by sequence")
-        .bind(id.to_string())
-        .fetch_all(&bench.pool)
-        .await
-        .unwrap();
+    let audited: Vec<String> =
+        sqlx::query_scalar("select action from audit_entry where target_id = $1 order by sequence")
+            .bind(id.to_string())
+            .fetch_all(&bench.pool)
+            .await
+            .unwrap();
     assert_eq!(
         audited,
-        ["agent.quarantined", "containment.failed", "containment.proven", "containment.proven", "containment.expired", "containment.released"]
+        [
+            "agent.quarantined",
+            "containment.failed",
+            "containment.proven",
+            "containment.proven",
+            "containment.expired",
+            "containment.released"
+        ]
     );
 }
 
@@ -306,7 +314,10 @@ async fn without_a_notice_containment_and_policies_count_within_the_refresh(pool
         bench.enforcer.guard.try_out(&bench.ctx, asked, None).await.unwrap()
     };
     let hash = ask("b").await.policy_hash;
-    testing::until("the containment counts", async || (ask("a").await.decision.verdict == Verdict::Block).then_some(())).await;
+    testing::until("the containment counts", async || {
+        (ask("a").await.decision.verdict == Verdict::Block).then_some(())
+    })
+    .await;
     testing::until("the policy counts", async || (ask("b").await.policy_hash != hash).then_some(())).await;
     let took = begin.elapsed();
     assert!(took < guard::REFRESH + Duration::from_secs(3), "{took:?}");
