@@ -5,8 +5,8 @@ use crate::kernel::{Error, Result};
 use async_graphql::{Context, ID, Interface, Object};
 use stance_shared::{
     AgentSessionId, AssetId, ChannelId, ContainmentId, DecisionId, DeliveryId, EnforcementPointId, EventId, FindingId,
-    InvitationId, PlaybookId, PlaybookRunId, PolicyId, RelationId, ReportId, RuleId, SensorId, TenantId, TokenId, TypedId,
-    UserId,
+    InvitationId, PlaybookId, PlaybookRunId, PolicyId, RelationId, ReportId, RuleId, SensorId, TenantId, TokenId,
+    TypedId, UserId,
 };
 use uuid::Uuid;
 
