@@ -11,7 +11,7 @@ const SCREENS: [(&str, u32, u32); 2] = [("desktop", 1440, 900), ("phone", 390, 8
 const SCHEMES: [(&str, bool); 2] = [("light", false), ("dark", true)];
 
 /// A page's name and address.
-const PAGES: [(&str, &str); 22] = [
+const PAGES: [(&str, &str); 23] = [
     ("overview", "/"),
     ("findings", "/findings"),
     ("inventory", "/inventory"),
@@ -34,6 +34,7 @@ const PAGES: [(&str, &str); 22] = [
     ("settings-tokens", "/settings/tokens"),
     ("settings-sessions", "/settings/sessions"),
     ("settings-runtime", "/settings/runtime"),
+    ("settings-notifications", "/settings/notifications"),
     ("settings-jobs", "/settings/jobs"),
     ("audit", "/audit"),
     ("not-found", "/no-such-page"),

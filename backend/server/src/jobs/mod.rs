@@ -80,6 +80,8 @@ pub enum Job {
     KeepContainments,
     /// Drives a playbook's run as far as it goes.
     RunPlaybook { run: PlaybookRunId },
+    /// Tells enforcement points what they have not proven yet, ends what has expired.
+    KeepContainments,
 }
 
 impl Job {
@@ -99,6 +101,7 @@ impl Job {
             Self::Notify => "notify",
             Self::KeepContainments => "keep_containments",
             Self::RunPlaybook { .. } => "run_playbook",
+            Self::KeepContainments => "keep_containments",
         }
     }
 

@@ -242,7 +242,8 @@ pub async fn preview(db: &Db, ctx: &Ctx, agent: AssetId) -> Result<BlastRadius> 
              array(select distinct e.to_id from asset_edge() e where e.from_id = any($1) and e.kind = 'USES_MODEL' limit $4) as "models!: Vec<AssetId>",
              (select count(*) from agent_session s join asset part on part.id = s.agent_id where part.root_id = any($1) and s.last_at > $2) as "sessions!",
              (select count(*) from api_token t join asset part on part.id = t.agent_id where part.root_id = any($1) and t.revoked_at is null) as "tokens!",
-             (select count(*) from live_enforcement_point($3)) as "points!""#,
+             (select count(*) from server_process where last_seen_at > $3)
+                 + (select count(*) from live_enforcement_point($3) p where p.kind <> 'INSPECT_API') as "points!""#,
         &held,
         since,
         alive,
