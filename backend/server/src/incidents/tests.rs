@@ -9,7 +9,7 @@ use chrono::{DateTime, Duration, Utc};
 use sqlx::PgPool;
 use stance_shared::{AssetId, ClockKind, ClockState, IncidentId, IncidentStatus, SeriousKind, Severity};
 
-use IncidentStatus::{Closed, Contained, Eradicated, Open, Recovered, Triaged};
+use IncidentStatus::{Closed, Contained, Eradicated, Recovered, Triaged};
 
 async fn begin(pool: &PgPool) -> (Db, Ctx) {
     (testing::db(pool), testing::organization(pool, &testing::clock(), "ours").await)

@@ -34,10 +34,6 @@ impl Handle for Dispatch {
             }
             Job::IncidentChanged { incident } => playbooks::jobs::triggered(db, ctx, *incident).await,
             Job::RunPlaybook { run } => playbooks::jobs::run(db, ctx, &self.outbound, *run).await,
-            Job::KeepContainments => {
-                runtime::containment::keep(db, ctx, &self.outbound).await?;
-                Ok(Outcome::Done)
-            }
             Job::ExpireDecisions => {
                 // A batch at a time, each a transaction of its own.
                 while findings::expire_due(db, ctx).await? > 0 {}

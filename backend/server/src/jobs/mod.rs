@@ -80,8 +80,6 @@ pub enum Job {
     KeepContainments,
     /// Drives a playbook's run as far as it goes.
     RunPlaybook { run: PlaybookRunId },
-    /// Tells enforcement points what they have not proven yet, ends what has expired.
-    KeepContainments,
 }
 
 impl Job {
@@ -101,7 +99,6 @@ impl Job {
             Self::Notify => "notify",
             Self::KeepContainments => "keep_containments",
             Self::RunPlaybook { .. } => "run_playbook",
-            Self::KeepContainments => "keep_containments",
         }
     }
 

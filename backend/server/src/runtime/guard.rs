@@ -204,7 +204,8 @@ impl Guard {
             Some(compiled) => (Arc::new(Policy { compiled, judged_by: None }), Vec::new()),
             None => (known.policy(&agent), self.contained(&known, &agent, &told, token(ctx))),
         };
-        let (answer, _) = self.run(policy, contained, Spent::default(), told, Teller::Guard, false).await?;
+        let by = Measure { contained, policy, spent: Spent::default() };
+        let (answer, _) = self.run(by, told, Teller::Guard, false).await?;
         Ok(answer)
     }
 
