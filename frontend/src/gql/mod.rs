@@ -9,12 +9,16 @@ mod notify;
 mod operations;
 mod read;
 #[cfg(not(feature = "hydrate"))]
+mod playbooks;
+#[cfg(not(feature = "hydrate"))]
 mod runtime;
 mod transport;
 
 #[cfg(not(feature = "hydrate"))]
 pub use notify::*;
 pub use operations::*;
+#[cfg(not(feature = "hydrate"))]
+pub use playbooks::*;
 #[cfg(not(feature = "hydrate"))]
 pub use runtime::*;
 pub use transport::send;
