@@ -28,6 +28,8 @@ pub enum Page {
     AssetRuntime(String),
     /// `/runtime/…`: one page here, since the server knows its parts.
     Runtime,
+    /// `/playbooks/…`: one page here, since the server knows its parts.
+    Playbooks,
     /// `/imports`
     Imports,
     /// `/imports/:id`
@@ -79,6 +81,7 @@ impl Page {
             (Some("inventory"), Some(id), None) => Self::Asset(url::decode(id)),
             (Some("inventory"), Some(id), Some("runtime")) => Self::AssetRuntime(url::decode(id)),
             (Some("runtime"), ..) => Self::Runtime,
+            (Some("playbooks"), ..) => Self::Playbooks,
             (Some("imports"), None, _) => Self::Imports,
             (Some("imports"), Some(id), None) => Self::Report(url::decode(id)),
             (Some("formats"), None, _) => Self::Formats,

@@ -139,9 +139,29 @@ fn refuse(form: &Element, message: &str) {
     if let (Some(field), true) = (&named, beside.is_some()) {
         let _ = field.set_attribute("aria-invalid", "true");
     }
+    if let Some(field) = &named {
+        select_line(field, message);
+    }
     match beside.or_else(|| find_in(form, ".err")) {
         Some(place) => place.set_text_content(Some(message)),
         None => state::toast(message, None),
+    }
+}
+
+/// Where a refusal names a line of a text, that line is selected, so that the reader sees it.
+fn select_line(field: &Element, message: &str) {
+    let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
+    let Some(line) = message.split_once("line ").and_then(|(_, rest)| digits(rest).parse::<usize>().ok()) else {
+        return;
+    };
+    let property = |name: &str| Reflect::get(field, &JsValue::from_str(name)).unwrap_or(JsValue::NULL);
+    let text = property("value").as_string().unwrap_or_default();
+    let length = |line: &str| u32::try_from(line.encode_utf16().count()).unwrap_or(0);
+    let start: u32 = text.split('\n').take(line.saturating_sub(1)).map(|line| length(line) + 1).sum();
+    let end = start + text.split('\n').nth(line.saturating_sub(1)).map_or(0, length);
+    if let Ok(select) = property("setSelectionRange").dyn_into::<js_sys::Function>() {
+        let _ = select.call2(field, &start.into(), &end.into());
+        let _ = field.clone().dyn_into::<web_sys::HtmlElement>().map(|field| field.focus());
     }
 }
 

@@ -7,6 +7,8 @@
 #[cfg(not(feature = "hydrate"))]
 mod notify;
 mod operations;
+#[cfg(not(feature = "hydrate"))]
+mod playbooks;
 mod read;
 #[cfg(not(feature = "hydrate"))]
 mod runtime;
@@ -15,6 +17,8 @@ mod transport;
 #[cfg(not(feature = "hydrate"))]
 pub use notify::*;
 pub use operations::*;
+#[cfg(not(feature = "hydrate"))]
+pub use playbooks::*;
 #[cfg(not(feature = "hydrate"))]
 pub use runtime::*;
 pub use transport::send;

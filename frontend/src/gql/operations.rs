@@ -76,7 +76,8 @@ macro_rules! operations {
                 "AssetKind", "Criticality", "DecisionKind", "Environment", "Exposure", "FindingStatus", "Grade", "Layer", "Lifecycle",
                 "RelationKind", "SourceKind", "ReportStatus", "Severity", "Role", "TriageAction", "CheckState", "FindingSortKey", "AssetSortKey", "SortDirection",
                 "Channel", "EventKind", "Verdict", "SensorState", "FeedbackLabel", "ToolState",
-                "ContainmentGrade", "ContainmentStatus", "EnforcementPhase", "EnforcementStatus", "EnforcementPointKind"
+                "ContainmentGrade", "ContainmentStatus", "EnforcementPhase", "EnforcementStatus", "EnforcementPointKind",
+                "PlaybookRunStatus", "PlaybookStepState"
             )
         )]
         pub struct $name;

@@ -81,6 +81,9 @@ fn links(page: Memo<Page>, counts: navigation::NavigationPosture) -> AnyView {
     let runtime = state::viewer()
         .can("event:read")
         .then(|| link("/runtime", "Runtime", icons::ACTIVITY, None, |p| *p == Page::Runtime));
+    let playbooks = state::viewer()
+        .can("playbook:read")
+        .then(|| link("/playbooks", "Playbooks", icons::BOOK_OPEN, None, |p| *p == Page::Playbooks));
     let (findings, assets) = (Some(counts.open_findings), Some(counts.assets));
     view! {
         <ul class="nav">
@@ -88,6 +91,7 @@ fn links(page: Memo<Page>, counts: navigation::NavigationPosture) -> AnyView {
             {link("/findings", "Findings", icons::BUG, findings, |p| matches!(p, Page::Findings | Page::Finding(_)))}
             {link("/inventory", "Inventory", icons::BOXES, assets, |p| matches!(p, Page::Inventory | Page::Asset(_) | Page::AssetRuntime(_)))}
             {runtime}
+            {playbooks}
         </ul>
         <h2 class="label">"Evidence"</h2>
         <ul class="nav">

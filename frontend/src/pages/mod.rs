@@ -9,6 +9,8 @@ mod inventory;
 #[cfg(not(feature = "hydrate"))]
 mod notify;
 mod overview;
+#[cfg(not(feature = "hydrate"))]
+mod playbooks;
 mod public;
 mod report;
 #[cfg(not(feature = "hydrate"))]
@@ -39,7 +41,7 @@ pub fn page(page: &Page) -> AnyView {
         Page::Finding(id) => findings::finding(id),
         Page::Inventory => inventory::inventory(),
         Page::Asset(id) => asset::asset(id),
-        Page::AssetRuntime(_) | Page::Runtime => served::served(),
+        Page::AssetRuntime(_) | Page::Runtime | Page::Playbooks => served::served(),
         Page::Imports => imports::imports(),
         Page::Report(id) => report::report(id),
         Page::Formats => formats::formats(),

@@ -108,6 +108,16 @@ fn steps_that_nothing_leads_to_and_fields_that_do_not_fit_are_mistakes() {
 }
 
 #[test]
+fn yes_and_no_are_words() {
+    let source = format!(
+        "{SMALL}  - {{ id: a, title: No, task: {{ role: ADMIN, instructions: on, choices: [yes, no], red-team: true }} }}\n"
+    );
+    let playbook = read(&source).unwrap();
+    let Kind::Task { choices, red_team, .. } = &playbook.steps[0].kind else { panic!("no task") };
+    assert_eq!((choices.as_slice(), *red_team), (&["yes".to_owned(), "no".to_owned()][..], true));
+}
+
+#[test]
 fn conditions_are_typed() {
     let answers = BTreeMap::from([("judge".to_owned(), vec!["yes".to_owned(), "no".to_owned()])]);
     let ask = |text: &str, facts: Value, answer: &str| {

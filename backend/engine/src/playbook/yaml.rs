@@ -58,6 +58,8 @@ pub(super) fn tree(source: &str) -> Result<At<Node>, Problem> {
         },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 4_000, max_replay_stack_depth: 8 },
         with_snippet: false,
+        // As in YAML 1.2: `yes`, `no`, `on` and `off` are words, which people answer tasks with.
+        strict_booleans: true,
     };
     serde_saphyr::from_str_with_options::<Spanned<Node>>(source, options).map(At::of).map_err(|error| {
         let place = error.location();

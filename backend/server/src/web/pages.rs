@@ -174,6 +174,7 @@ const fn pattern(page: &Page) -> &'static str {
         Page::Asset(_) => "/inventory/{id}",
         Page::AssetRuntime(_) => "/inventory/{id}/runtime",
         Page::Runtime => "/runtime/{part}",
+        Page::Playbooks => "/playbooks/{part}",
         Page::Imports => "/imports",
         Page::Report(_) => "/imports/{id}",
         Page::Formats => "/formats",

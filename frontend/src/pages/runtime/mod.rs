@@ -2,7 +2,7 @@
 
 mod agent;
 pub mod containment;
-mod diff;
+pub(super) mod diff;
 mod event;
 mod events;
 mod overview;
@@ -65,6 +65,7 @@ pub fn served() -> AnyView {
         ["runtime", "policies", id] => policy::policy((*id).to_owned(), params),
         ["runtime", "quality"] => quality::quality(params),
         ["runtime", "playground"] => playground::playground(params),
+        ["playbooks", parts @ ..] => super::playbooks::served(parts, params),
         ["inventory", id, "runtime"] => agent::agent((*id).to_owned()),
         ["settings", "runtime"] => settings::settings(),
         ["settings", "notifications"] => super::notify::settings(params),
