@@ -28,7 +28,8 @@ pub async fn walk(url: &str, browser: &Browser) -> Result<()> {
     };
     source(&SOURCE.replace("role: ANALYST", "role: NOBODY")).await?;
     browser.text("line 9, column 19: steps[0].task.role: must be one of OWNER, ADMIN, ANALYST, RESPONDER").await?;
-    let selected = "const t = document.querySelector('#f-source'); return t.value.slice(t.selectionStart, t.selectionEnd)";
+    let selected =
+        "const t = document.querySelector('#f-source'); return t.value.slice(t.selectionStart, t.selectionEnd)";
     let selected = browser.script(selected, vec![]).await?;
     ensure!(selected.as_str().is_some_and(|line| line.contains("role: NOBODY")), "the line is not shown: {selected}");
     browser.accessible("playbook editor with a mistake").await?;

@@ -151,7 +151,9 @@ fn refuse(form: &Element, message: &str) {
 /// Where a refusal names a line of a text, that line is selected, so that the reader sees it.
 fn select_line(field: &Element, message: &str) {
     let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
-    let Some(line) = message.split_once("line ").and_then(|(_, rest)| digits(rest).parse::<usize>().ok()) else { return };
+    let Some(line) = message.split_once("line ").and_then(|(_, rest)| digits(rest).parse::<usize>().ok()) else {
+        return;
+    };
     let property = |name: &str| Reflect::get(field, &JsValue::from_str(name)).unwrap_or(JsValue::NULL);
     let text = property("value").as_string().unwrap_or_default();
     let length = |line: &str| u32::try_from(line.encode_utf16().count()).unwrap_or(0);

@@ -7,6 +7,8 @@
 #[cfg(not(feature = "hydrate"))]
 mod notify;
 mod operations;
+#[cfg(not(feature = "hydrate"))]
+mod playbooks;
 mod read;
 #[cfg(not(feature = "hydrate"))]
 mod playbooks;

@@ -9,6 +9,8 @@ mod inventory;
 #[cfg(not(feature = "hydrate"))]
 mod notify;
 mod overview;
+#[cfg(not(feature = "hydrate"))]
+mod playbooks;
 mod public;
 mod report;
 #[cfg(not(feature = "hydrate"))]

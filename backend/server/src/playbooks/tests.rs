@@ -206,8 +206,8 @@ async fn a_run_does_each_step_once_asks_people_and_can_be_taken_back(pool: PgPoo
     bench.drive(&run).await;
     assert_eq!(bench.count("select count(*) from audit_entry").await, before);
     assert_eq!(bench.audited("agent.quarantined").await, 1);
-    // 8 actions, branch; gate and task begun and answered; two undone.
-    assert_eq!(bench.audited("playbook.step").await, 8 + 2 + 2 + 2 - 1);
+    // Ten steps, of which gate and task are begun and answered; two undone.
+    assert_eq!(bench.audited("playbook.step").await, 10 + 2 + 2);
 }
 
 #[sqlx::test(migrations = false)]

@@ -64,7 +64,8 @@ pub fn picture(title: &str, flow: &Flow) -> AnyView {
         let (a, b) = (top(edge.from) + 20, top(edge.to) + 10);
         let class = if edge.failure { "way fail" } else { "way" };
         let label = if edge.label.is_empty() { "then".to_owned() } else { c::clean(&edge.label) };
-        view! { <path class=class d=format!("M{r} {a}H{x}V{b}H{}", WIDTH + 12, r = WIDTH + 8) marker-end="url(#arrow)"><title>{label}</title></path> }
+        let into = if top(edge.to) == end { WIDTH / 2 + 54 } else { WIDTH + 12 };
+        view! { <path class=class d=format!("M{r} {a}H{x}V{b}H{into}", r = WIDTH + 8) marker-end="url(#arrow)"><title>{label}</title></path> }
     });
     let label = format!("The flow of {}: {} steps", c::clean(title), flow.steps.len());
     let words = flow.edges.iter().filter(|edge| !edge.label.is_empty()).map(|edge| {
@@ -76,7 +77,7 @@ pub fn picture(title: &str, flow: &Flow) -> AnyView {
         view! { <li>{from}<span class="muted">" → "</span>{to}": "<span class="id muted">{c::clean(&edge.label)}</span></li> }
     });
     view! {
-        <div class="flow"><svg width=width height=height viewBox=format!("0 0 {width} {height}") role="img" aria-label=label>
+        <div class="flow" tabindex="0"><svg width=width height=height viewBox=format!("0 0 {width} {height}") role="img" aria-label=label>
             <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z"></path></marker></defs>
             {straight.collect_view()}{around.collect_view()}{boxes.collect_view()}
             <g class="step" data-kind="end"><rect x=WIDTH / 2 - 34 y=end width="84" height="24" rx="12"></rect><text class="kind" x=WIDTH / 2 - 6 y=end + 16>"end"</text></g>

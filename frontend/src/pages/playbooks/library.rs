@@ -14,7 +14,12 @@ type Playbook = data::PlaybookListPlaybooks;
 
 /// `/playbooks`
 pub fn library() -> AnyView {
-    let page = load::<PlaybookList>("The playbooks", c::table_skeleton, || data::Variables {}, |data| content(&data.playbooks));
+    let page = load::<PlaybookList>(
+        "The playbooks",
+        c::table_skeleton,
+        || data::Variables {},
+        |data| content(&data.playbooks),
+    );
     let button = may("playbook:write")
         .then(|| view! { <a class="btn primary sm" href="/playbooks/new">{icon(icons::PLUS)}"New playbook"</a> });
     part("", button.into_any(), view! { <div class="page stack">{page}</div> }.into_any())
@@ -30,7 +35,8 @@ fn content(playbooks: &[Playbook]) -> AnyView {
     };
     let heads = view! { {c::head("Playbook", "", "")}{c::head("Starts", "w", "104px")}{c::head("Sources", "p2 w", "22%")}{c::head("Last run", "p1 w", "168px")}{c::head("Version", "num w", "76px")} };
     let rows = playbooks.iter().map(row).collect_view();
-    view! { <p class="answer"><b>{head}</b>{tail}</p>{table("Playbooks", heads.into_any(), rows.into_any())} }.into_any()
+    view! { <p class="answer"><b>{head}</b>{tail}</p>{table("Playbooks", heads.into_any(), rows.into_any())} }
+        .into_any()
 }
 
 fn row(playbook: &Playbook) -> AnyView {
@@ -45,10 +51,10 @@ fn row(playbook: &Playbook) -> AnyView {
     let more = playbook.sources.len().saturating_sub(3);
     let more = (more > 0).then(|| format!(" +{more}"));
     let last = playbook.runs.first().map(|run| {
-        view! { <a href=run_url(&run.id)>{status(run.status, run.dry_run)}</a>" "<span class="muted">{c::age(&run.started_at)}</span> }
+        view! { <a href=run_url(&run.id)>{status(run.status, run.dry_run)}" "<span class="muted">{c::age(&run.started_at)}</span></a> }
     });
     view! {
-        <tr class="row"><td><a href=playbook_url(&playbook.id)>{c::text(&playbook.title)}</a>{own}<div class="t2 cut" title=c::clean(&playbook.summary)>{c::text(&playbook.summary)}</div></td>
+        <tr class="row"><td><a href=playbook_url(&playbook.id)>{c::text(&playbook.title)}{own}</a><div class="t2 cut" title=c::clean(&playbook.summary)>{c::text(&playbook.summary)}</div></td>
             <td>{starts}</td><td class="p2"><span class="id muted" title=keys>{ids}{more}</span></td><td class="p1">{last}</td><td class="num muted">{playbook.version}</td></tr>
     }
     .into_any()

@@ -51,12 +51,21 @@ pub fn playbook(id: String, params: Params) -> AnyView {
 pub fn new(params: Params) -> AnyView {
     let form = match params.get("from").map(str::to_owned) {
         None => editor(None, START),
-        Some(id) => load::<PlaybookDetail>("The playbook", none, move || data::Variables { id: id.clone() }, |data| {
-            data.playbook.map_or_else(crate::pages::not_found, |playbook| {
-                let copy = playbook.source.replacen(&format!("id: {}", playbook.slug), &format!("id: our-{}", playbook.slug), 1);
-                editor(None, &copy)
-            })
-        }),
+        Some(id) => load::<PlaybookDetail>(
+            "The playbook",
+            none,
+            move || data::Variables { id: id.clone() },
+            |data| {
+                data.playbook.map_or_else(crate::pages::not_found, |playbook| {
+                    let copy = playbook.source.replacen(
+                        &format!("id: {}", playbook.slug),
+                        &format!("id: our-{}", playbook.slug),
+                        1,
+                    );
+                    editor(None, &copy)
+                })
+            },
+        ),
     };
     view! { {layout::top(Some(("Playbooks", "/playbooks")), "New playbook", none())}<div class="page stack"><p class="answer"><b>"A new playbook,"</b>" started by hand before you enable its trigger."</p>{form}</div> }.into_any()
 }
@@ -125,7 +134,8 @@ fn actions(playbook: &Playbook, write: bool) -> AnyView {
 /// A document with the numbers of its lines.
 fn numbered(source: &str) -> AnyView {
     let lines = source.lines().map(|line| view! { <span class="ln">{c::text(line)}"\n"</span> });
-    view! { <pre class="code numbered" tabindex="0" aria-label="The playbook as YAML">{lines.collect_view()}</pre> }.into_any()
+    view! { <pre class="code numbered" tabindex="0" aria-label="The playbook as YAML">{lines.collect_view()}</pre> }
+        .into_any()
 }
 
 fn changes(playbook: &Playbook, params: &Params) -> AnyView {
@@ -142,7 +152,8 @@ fn editor(id: Option<&str>, source: &str) -> AnyView {
     let variables = save_playbook::Variables { id: id.map(str::to_owned), source: String::new(), note: None };
     let body = gql::body::<SavePlaybook>(variables);
     let lines = source.lines().count().clamp(20, 48);
-    let hint = if id.is_some() { "Count up version: a saved one never changes." } else { "id names it; choose your own." };
+    let hint =
+        if id.is_some() { "Count up version: a saved one never changes." } else { "id names it; choose your own." };
     view! {
         <form class="form wide-form" method="post" data-act=body data-done="Saved" data-then="/playbooks/{/savePlaybook/id}">
             <div class="field"><label for="f-source">"Document (YAML)"</label>
@@ -175,7 +186,13 @@ fn versions(playbook: &Playbook, path: &str) -> AnyView {
         let note = (!version.note.is_empty()).then(|| view! { <div class="ev t2">{c::text(&version.note)}</div> });
         view! { <li class="nt">{icon(icons::CIRCLE)}<div><a href=href data-noscroll=""><b>"Version "{version.version}</b></a>" "<span class="muted">{c::text(&version.created_by)}" · "{c::ago(&version.created_at)}</span>{note}</div></li> }
     });
-    c::section("h-versions", "Versions", "newest first", none(), view! { <ol class="tl">{items.collect_view()}</ol> }.into_any())
+    c::section(
+        "h-versions",
+        "Versions",
+        "newest first",
+        none(),
+        view! { <ol class="tl">{items.collect_view()}</ol> }.into_any(),
+    )
 }
 
 fn sources(playbook: &Playbook) -> AnyView {
@@ -183,9 +200,18 @@ fn sources(playbook: &Playbook) -> AnyView {
         let id = c::clean(&source.key);
         let name = source.name.clone().map(|name| view! { " "{c::text(&name)} });
         match &source.url {
-            Some(url) => view! { <li><a class="link id" href=url.clone() rel="external noreferrer">{id}</a>{name}</li> }.into_any(),
+            Some(url) => {
+                view! { <li><a class="link id" href=url.clone() rel="external noreferrer">{id}</a>{name}</li> }
+                    .into_any()
+            }
             None => view! { <li><span class="id">{id}</span></li> }.into_any(),
         }
     });
-    c::section("h-sources", "Sources", "", none(), view! { <ul class="plain t2">{items.collect_view()}</ul> }.into_any())
+    c::section(
+        "h-sources",
+        "Sources",
+        "",
+        none(),
+        view! { <ul class="plain t2">{items.collect_view()}</ul> }.into_any(),
+    )
 }

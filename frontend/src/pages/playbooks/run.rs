@@ -9,8 +9,8 @@ use crate::{
     gql::{
         self, ApprovePlaybookStep, CancelPlaybookRun, CompletePlaybookTask, PausePlaybookRun, PlaybookRunDetail,
         ResumePlaybookRun, RetryPlaybookStep, UndoPlaybookStep, approve_playbook_step, cancel_playbook_run,
-        complete_playbook_task, pause_playbook_run, playbook_run_detail as data, resume_playbook_run, retry_playbook_step,
-        undo_playbook_step,
+        complete_playbook_task, pause_playbook_run, playbook_run_detail as data, resume_playbook_run,
+        retry_playbook_step, undo_playbook_step,
     },
     icons::{self, icon},
     layout,
@@ -49,8 +49,12 @@ fn page(run: &Run) -> AnyView {
 fn answer(run: &Run) -> AnyView {
     let waiting = run.steps.iter().find(|step| step.can.iter().any(|can| can == "approve" || can == "complete"));
     match (run.dry_run, run.status, waiting) {
-        (true, ..) => view! { <b>"A dry run: nothing was done."</b>" This is what would happen as things stand." }.into_any(),
-        (_, PlaybookRunStatus::Running, Some(step)) => view! { <b>"Waits for somebody:"</b>" "{c::text(&step.step.title)} }.into_any(),
+        (true, ..) => {
+            view! { <b>"A dry run: nothing was done."</b>" This is what would happen as things stand." }.into_any()
+        }
+        (_, PlaybookRunStatus::Running, Some(step)) => {
+            view! { <b>"Waits for somebody:"</b>" "{c::text(&step.step.title)} }.into_any()
+        }
         (_, PlaybookRunStatus::Running, None) => view! { <b>"Under way."</b> }.into_any(),
         (_, PlaybookRunStatus::Done, _) => view! { <b>"Done."</b> }.into_any(),
         (_, status, _) => view! { <b>{status.label()}"."</b>" "{c::text(&run.reason)} }.into_any(),
@@ -91,19 +95,29 @@ const fn mark(state: PlaybookStepState) -> &'static str {
 fn view_of(run: &Run, step: &Step, part: bool) -> AnyView {
     let what = step.step.action.clone().unwrap_or_else(|| step.step.kind.clone());
     let red = step.step.red_team.then(|| view! { " "<span class="tag">"red team"</span> });
-    let when = step.at.as_ref().filter(|_| !run.dry_run).map(|at| view! { <span class="muted">{c::text(&step.by)}" · "{c::ago(at)}</span> });
+    let when = step
+        .at
+        .as_ref()
+        .filter(|_| !run.dry_run)
+        .map(|at| view! { <span class="muted">{c::text(&step.by)}" · "{c::ago(at)}</span> });
     let again = (step.attempt > 1).then(|| view! { " "<span class="muted">"attempt "{step.attempt}</span> });
     let plan = (!step.plan.is_empty()).then(|| view! { <p>{c::text(&step.plan)}</p> });
     let outcome = (!step.outcome.is_empty()).then(|| view! { <p class="t2">{c::text(&step.outcome)}</p> });
-    let answer = step.answer.as_ref().filter(|_| step.step.kind == "task").map(|answer| view! { <p>"Answer: "<b>{c::text(answer)}</b></p> });
+    let answer = step
+        .answer
+        .as_ref()
+        .filter(|_| step.step.kind == "task")
+        .map(|answer| view! { <p>"Answer: "<b>{c::text(answer)}</b></p> });
     let evidence = step.evidence.as_ref().map(|evidence| {
         let text = serde_json::to_string_pretty(evidence).unwrap_or_default();
         view! { <details><summary>"Evidence"</summary><pre class="code" tabindex="0">{c::text(&text)}</pre></details> }
     });
+    // In a dry run nothing was done.
+    let word = (!run.dry_run || step.state != PlaybookStepState::Done).then(|| step.state.label());
     let state = step.state.as_str().to_ascii_lowercase();
     view! {
         <li class="nt" data-state=state class:part=part>{icon(mark(step.state))}
-            <div><b>{c::text(&step.step.title)}</b>" "<span class="id muted">{what}</span>{red}" "<span class="muted">{step.state.label()}</span>{again}" "{when}
+            <div><b>{c::text(&step.step.title)}</b>" "<span class="id muted">{what}</span>{red}" "<span class="muted">{word}</span>{again}" "{when}
                 <div class="ev">{plan}{answer}{outcome}{evidence}{step.can.iter().map(|can| act(run, step, can)).collect_view()}</div></div></li>
     }
     .into_any()
@@ -113,7 +127,14 @@ fn act(run: &Run, step: &Step, can: &str) -> AnyView {
     let (id, name) = (run.id.clone(), step.step.id.clone());
     match can {
         "approve" if may("playbook:approve") => {
-            let body = |approve| gql::body::<ApprovePlaybookStep>(approve_playbook_step::Variables { run: id.clone(), step: name.clone(), approve, note: None });
+            let body = |approve| {
+                gql::body::<ApprovePlaybookStep>(approve_playbook_step::Variables {
+                    run: id.clone(),
+                    step: name.clone(),
+                    approve,
+                    note: None,
+                })
+            };
             let field = format!("n-{name}");
             view! {
                 <p class="lines">{c::text(&step.step.text)}</p>
@@ -126,7 +147,12 @@ fn act(run: &Run, step: &Step, can: &str) -> AnyView {
             .into_any()
         }
         "complete" if may("playbook:run") => {
-            let body = gql::body::<CompletePlaybookTask>(complete_playbook_task::Variables { run: id, step: name.clone(), answer: None, note: None });
+            let body = gql::body::<CompletePlaybookTask>(complete_playbook_task::Variables {
+                run: id,
+                step: name.clone(),
+                answer: None,
+                note: None,
+            });
             let choices = step.step.choices.iter().map(|choice| {
                 view! { <label class="check"><input type="radio" name="answer" value=choice.clone() required/><span>{c::text(choice)}</span></label> }
             });

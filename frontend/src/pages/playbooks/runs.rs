@@ -23,7 +23,11 @@ pub fn runs(params: Params) -> AnyView {
 fn content(runs: &Runs) -> AnyView {
     if runs.nodes.is_empty() {
         let next = view! { <div class="actions"><a class="btn" href="/playbooks">"Open the library"</a></div> };
-        return c::empty("No run yet", "A playbook is run from an incident, by its trigger, or tried as a dry run.", next.into_any());
+        return c::empty(
+            "No run yet",
+            "A playbook is run from an incident, by its trigger, or tried as a dry run.",
+            next.into_any(),
+        );
     }
     let waiting = runs.nodes.iter().filter(|run| run.progress.waiting.is_some()).count();
     let head = match waiting {
