@@ -231,7 +231,7 @@ async fn jobs_of_a_killed_worker_run_again(pool: PgPool) {
     .execute(&bench.pool)
     .await
     .unwrap();
-    assert_eq!(sweep::once(&bench.runner.db, &Clock::System).await.unwrap(), 1, "only the missing daily snapshot");
+    assert_eq!(sweep::once(&bench.runner.db, &Clock::System).await.unwrap(), 2, "only the missing daily snapshot and a first look for incidents");
     bench.start();
     let ran = async || bench.script.runs.lock().unwrap().values().sum::<u32>();
     bench.until("both ran", async || ran().await == 2).await;
@@ -307,8 +307,8 @@ async fn the_sweep_finds_missed_work_once_and_forgets_what_is_finished(pool: PgP
     report("ACCEPTED", "digest").execute(&bench.pool).await.unwrap();
     report("ACCEPTED", "").execute(&bench.pool).await.unwrap();
     report("DONE", "digest").execute(&bench.pool).await.unwrap();
-    // The oldest unfinished report and the day's snapshot; an upload that still runs and a finished report are no work.
-    assert_eq!(sweep::once(&bench.runner.db, &Clock::System).await.unwrap(), 2);
+    // The oldest unfinished report, the day's snapshot, a first look for incidents; an upload that still runs and a finished report are no work.
+    assert_eq!(sweep::once(&bench.runner.db, &Clock::System).await.unwrap(), 3);
     assert_eq!(sweep::once(&bench.runner.db, &Clock::System).await.unwrap(), 0, "they have their jobs now");
 
     sqlx::query("update apalis.jobs set status = 'Done'").execute(&bench.pool).await.unwrap();
@@ -340,12 +340,12 @@ async fn the_sweep_finds_figures_to_compute_and_risks_whose_acceptance_is_over(p
     };
     sqlx::query("delete from apalis.jobs").execute(&pool).await.unwrap();
     sweep::once(&db, &clock).await.unwrap();
-    assert_eq!(waiting().await, ["daily_snapshot"], "what was marked a moment ago is on its way");
+    assert_eq!(waiting().await, ["correlate", "daily_snapshot"], "what was marked a moment ago is on its way");
     clock.advance(chrono::Duration::days(1));
     sweep::once(&db, &clock).await.unwrap();
-    assert_eq!(waiting().await, ["daily_snapshot", "expire_decisions", "recompute_risk"]);
+    assert_eq!(waiting().await, ["correlate", "daily_snapshot", "expire_decisions", "recompute_risk"]);
     sweep::once(&db, &clock).await.unwrap();
-    assert_eq!(waiting().await.len(), 3, "they have their jobs now");
+    assert_eq!(waiting().await.len(), 4, "they have their jobs now");
 
     let dispatch =
         Dispatch { outbound: crate::kernel::outbound::Outbound::for_tests(&clock, false), origin: String::new() };
