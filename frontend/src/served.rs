@@ -41,7 +41,10 @@ pub fn served() -> AnyView {
     let hydrating = browser::is_hydrating();
     // What the server sent stays as it is: hydration takes over an element without looking into it.
     let content = RwSignal::new(if hydrating { String::new() } else { SKELETON.to_owned() });
+    // The page that is wanted, and of which request the markup on screen is. Requests are numbered: of two for one page the later one
+    // may be answered first, and the earlier answer is then older than what is shown.
     let latest = StoredValue::new(String::new());
+    let (requests, newest) = (StoredValue::new(0_u64), StoredValue::new(0_u64));
 
     Effect::new(move |before: Option<(u64, String)>| {
         let wanted = (tick.get(), address());
@@ -51,12 +54,15 @@ pub fn served() -> AnyView {
             let elsewhere = before.is_none_or(|before| before.1 != wanted.1);
             latest.set_value(wanted.1.clone());
             let asked = wanted.1.clone();
+            requests.update_value(|requests| *requests += 1);
+            let number = requests.get_value();
             let row = browser::current_row();
             leptos::task::spawn_local(async move {
                 let answer = browser::fetch_page(&asked).await;
-                if latest.try_with_value(|latest| *latest == asked) != Some(true) {
+                if latest.try_with_value(|latest| *latest == asked) != Some(true) || newest.get_value() > number {
                     return;
                 }
+                newest.set_value(number);
                 match answer {
                     Ok(Some(page)) => {
                         document().set_title(&page.title());

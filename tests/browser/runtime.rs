@@ -39,6 +39,10 @@ async fn policy(url: &str, browser: &Browser) -> Result<()> {
 
     click(browser, ".top .btn.primary").await?;
     browser.text("Version 1 is in force").await?;
+    click(browser, ".toast button").await?;
+    browser.text("No version is in force").await?;
+    click(browser, ".top .btn.primary").await?;
+    browser.text("Version 1 is in force").await?;
 
     click(browser, "a[href*='view=edit']").await?;
     browser.element("textarea").await?;
