@@ -162,6 +162,60 @@ async fn instrumented_agents_are_seen() -> Result<()> {
     Ok(())
 }
 
+/// OpenTelemetry's own SDK, as an agent's makers use it: nobody declared the agent, it calls a tool that it was not given, and what the
+/// tool answers carries an attack.
+#[tokio::test]
+async fn an_agent_with_opentelemetrys_sdk_becomes_known() -> Result<()> {
+    let (stance, acme) = start().await?;
+    let python = std::env::var("STANCE_OPENTELEMETRY_PYTHON").context(
+        "STANCE_OPENTELEMETRY_PYTHON names no Python with opentelemetry-sdk; `cargo xtask test` installs it",
+    )?;
+    let token = acme.client.token.as_deref().context("no token")?;
+    let agent = tokio::process::Command::new(python)
+        .args(["-c", include_str!("clients/opentelemetry_agent.py"), &stance.url, token])
+        .output()
+        .await?;
+    assert!(agent.status.success(), "{}", String::from_utf8_lossy(&agent.stderr));
+
+    let query = "{ assets(first: 100) { nodes { kind name lifecycle toolUsage { state tool { name } } } }
+        agentSessions { nodes { name toolCalls tokens worstVerdict agent { name } steps { kind } } } }";
+    let seen = acme.client.graphql(query, json!({})).await?;
+    let assets = seen["assets"]["nodes"].as_array().context("no assets")?;
+    let mut known: Vec<_> = assets.iter().map(|a| format!("{} {} {}", a["kind"], a["name"], a["lifecycle"])).collect();
+    known.sort();
+    let expected = [("AGENT", "travel-desk"), ("MODEL", "acme-chat-7b"), ("TOOL", "travel-desk/book_train")];
+    assert_eq!(known, expected.map(|(kind, name)| format!("\"{kind}\" \"{name}\" \"DISCOVERED\"")), "{seen}");
+    let usage = assets.iter().find(|asset| asset["kind"] == "AGENT").map(|agent| &agent["toolUsage"]);
+    assert_eq!(
+        usage,
+        Some(&json!([{ "state": "UNDECLARED", "tool": { "name": "travel-desk/book_train" } }])),
+        "{seen}"
+    );
+
+    let sessions = seen["agentSessions"]["nodes"].as_array().context("no sessions")?;
+    assert_eq!(sessions.len(), 1, "{seen}");
+    let session = &sessions[0];
+    assert_eq!((&session["name"], &session["agent"]["name"]), (&json!("trip-4711"), &json!("travel-desk")));
+    assert_eq!((&session["toolCalls"], &session["tokens"]), (&json!(1), &json!(29)), "{session}");
+    assert_ne!(session["worstVerdict"], "ALLOW", "the attack in the tool's result was not seen: {session}");
+    let steps: Vec<_> = session["steps"].as_array().into_iter().flatten().filter_map(|s| s["kind"].as_str()).collect();
+    for kind in ["PROMPT", "RESPONSE", "TOOL_CALL", "TOOL_RESULT"] {
+        assert!(steps.contains(&kind), "no {kind} in {steps:?}");
+    }
+
+    let rules = wait_for("the findings of what the events show", 60, async || {
+        let found = acme.client.graphql("{ findings(first: 100) { nodes { rule } } }", json!({})).await.ok()?;
+        let found = found["findings"]["nodes"].as_array().into_iter().flatten();
+        let rules: Vec<_> = found.filter_map(|finding| finding["rule"].as_str().map(str::to_owned)).collect();
+        (rules.len() >= 2).then_some(rules)
+    })
+    .await?;
+    for rule in ["runtime.shadow-agent", "runtime.undeclared-tool"] {
+        assert!(rules.iter().any(|found| found == rule), "{rule} is not among {rules:?}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn bad_clients_are_told_so_and_disturb_nobody() -> Result<()> {
     let (stance, acme) = start().await?;

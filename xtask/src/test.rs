@@ -41,6 +41,7 @@ fn checks(count: &mut Count) -> Result<()> {
     let programs = step("PostgreSQL", provision::postgresql)?;
     let browser = step("Chromium", provision::browser)?;
     let axe = step("axe-core", provision::axe)?;
+    let python = step("OpenTelemetry for Python", provision::opentelemetry)?;
     count.check("format", || shell::run(&mut shell::cargo(["fmt", "--all", "--check"])));
     step("dashboard (wasm)", frontend::build)?;
     // The same packages, targets and features in each run of cargo: then they share what they compile.
@@ -56,7 +57,8 @@ fn checks(count: &mut Count) -> Result<()> {
             .env("STANCE_BIN", shell::binary()?)
             .env("CHROMIUM", &browser.chromium)
             .env("CHROMEDRIVER", &browser.driver)
-            .env("STANCE_AXE", &axe);
+            .env("STANCE_AXE", &axe)
+            .env("STANCE_OPENTELEMETRY_PYTHON", &python);
         let mut tests = tests.stdout(Stdio::piped()).spawn()?;
         for line in BufReader::new(tests.stdout.take().context("no output")?).lines() {
             let line = line?;

@@ -3,11 +3,13 @@
 mod axe;
 mod chromium;
 mod debian;
+mod opentelemetry;
 mod postgresql;
 mod wasm;
 
 pub use axe::axe;
 pub use chromium::browser;
+pub use opentelemetry::opentelemetry;
 pub use postgresql::postgresql;
 pub use wasm::{TARGET as WASM, WasmToolchain, wasm};
 
