@@ -9,7 +9,7 @@ use crate::format;
 pub fn stack(counts: &[(Severity, i64)]) -> AnyView {
     let some: Vec<_> = counts.iter().filter(|(_, count)| *count > 0).collect();
     if some.is_empty() {
-        return view! { <span class="muted">"none"</span> }.into_any();
+        return view! { <span class="muted">"0"</span> }.into_any();
     }
     let label = some
         .iter()
