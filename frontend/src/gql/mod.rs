@@ -11,8 +11,6 @@ mod operations;
 mod playbooks;
 mod read;
 #[cfg(not(feature = "hydrate"))]
-mod playbooks;
-#[cfg(not(feature = "hydrate"))]
 mod runtime;
 mod transport;
 

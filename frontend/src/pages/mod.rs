@@ -14,8 +14,6 @@ mod playbooks;
 mod public;
 mod report;
 #[cfg(not(feature = "hydrate"))]
-mod playbooks;
-#[cfg(not(feature = "hydrate"))]
 mod runtime;
 mod settings;
 

@@ -135,7 +135,7 @@ async fn an_incident_goes_its_path_and_a_step_can_be_taken_back(pool: PgPool) {
     assert_eq!(again.state(ctx.now()), ClockState::Breached);
 
     for status in [Contained, Eradicated, Recovered] {
-        to(&db, &ctx, id, status).await.unwrap();
+        acts::transition(&db, &ctx, id, status, Transition { reason: "because", ..Transition::default() }).await.unwrap();
     }
     let bare = Transition::default();
     let error = acts::transition(&db, &ctx, id, Closed, bare).await.unwrap_err();

@@ -334,6 +334,7 @@ async fn organizations_do_not_see_each_others_containments(pool: PgPool) {
     assert!(views::points(&bench.db, &theirs, None).await.unwrap().is_empty(), "no server was made known to them yet");
     let mut tx = bench.db.begin(&theirs, Permission::AgentRelease).await.unwrap();
     assert_eq!(release(&mut tx, id, "x", None).await.unwrap_err().kind, Kind::NotFound);
+    drop(tx);
     let mut tx = bench.db.begin(&theirs, Permission::AgentQuarantine).await.unwrap();
     assert_eq!(quarantine(&mut tx, &order(agent)).await.unwrap_err().kind, Kind::NotFound);
 }
