@@ -6,8 +6,8 @@
 pub enum Others {
     /// `FORBIDDEN`.
     Refused,
-    /// They get an answer, without what they may not see; what the answer itself needs is another row's matter.
-    SeeLess,
+    /// They get an answer, without what they may not see, if they have these permissions; `FORBIDDEN` otherwise.
+    SeeLess(&'static [&'static str]),
 }
 
 /// One way to call one operation.
@@ -29,7 +29,7 @@ const fn row(operation: &'static str, call: &'static str, needs: &'static [&'sta
 }
 
 const fn less(operation: &'static str, call: &'static str, needs: &'static [&'static str]) -> Row {
-    Row { others: Others::SeeLess, ..row(operation, call, needs) }
+    Row { others: Others::SeeLess(&[]), ..row(operation, call, needs) }
 }
 
 const fn people(operation: &'static str, call: &'static str) -> Row {
@@ -243,7 +243,14 @@ pub const ROWS: &[Row] = &[
         "incident(id: $incident) { assets { name } findings { title } }",
         &["incident:read", "asset:read", "finding:read"],
     ),
-    less("Query.incident", "incident(id: $incident) { title events { model } sessions { name } }", &["event:read"]),
+    Row {
+        others: Others::SeeLess(&["incident:read"]),
+        ..row(
+            "Query.incident",
+            "incident(id: $incident) { events { model } sessions { name } }",
+            &["incident:read", "event:read"],
+        )
+    },
     row("Query.node", "node(id: $incident) { id ... on Incident { title } }", &["incident:read"]),
     row("Query.incidentMetrics", "incidentMetrics { open mtta mttr timeToContainment }", &["incident:read"]),
     row("Query.correlationRules", "correlationRules { id threshold enabled }", &["incident:read"]),
@@ -287,11 +294,14 @@ pub const ROWS: &[Row] = &[
         "splitIncident(id: $incident, title: \"x\", items: { findings: [$finding] }) { id }",
         &["incident:write", "incident:read"],
     ),
-    row(
-        "Mutation.watchIncident",
-        "watchIncident(id: $incident, watch: false) { id }",
-        &["incident:write", "incident:read"],
-    ),
+    Row {
+        people_only: true,
+        ..row(
+            "Mutation.watchIncident",
+            "watchIncident(id: $incident, watch: false) { id }",
+            &["incident:write", "incident:read"],
+        )
+    },
     row(
         "Mutation.linkIncident",
         "linkIncident(id: $incident, title: \"x\", url: \"https://tickets.example/1\") { id }",

@@ -83,7 +83,7 @@ impl Tenant {
         tenant.runtime(word).await?;
         tenant.notifications(stance, word).await?;
         tenant.playbooks().await?;
-        tenant.incidents(word).await?;
+        tenant.incidents().await?;
         Ok(tenant)
     }
 
@@ -187,15 +187,23 @@ impl Tenant {
         Ok(())
     }
 
-    /// Two incidents, one of them about the asset.
-    async fn incidents(&mut self, word: &str) -> Result<()> {
-        let open = "mutation($i: OpenIncidentInput!) { openIncident(input: $i) { id } }";
-        for (name, items) in [("incident", json!({ "assets": [self.ids["asset"]] })), ("twinIncident", json!({}))] {
-            let input = json!({ "title": word, "severity": "HIGH", "items": items });
-            let made = self.graphql(open, json!({ "i": input })).await?;
-            self.ids.insert(name, text(&made["openIncident"]["id"])?);
-        }
+    /// An incident of all kinds of things, and one of nothing.
+    async fn incidents(&mut self) -> Result<()> {
+        let [asset, finding, event, session] =
+            ["asset", "finding", "event", "agentSession"].map(|name| &self.ids[name]);
+        let items = json!({ "assets": [asset], "findings": [finding], "events": [event], "sessions": [session] });
+        let incident = self.incident(items).await?;
+        self.ids.insert("incident", incident);
+        let twin = self.incident(json!({})).await?;
+        self.ids.insert("twinIncident", twin);
         Ok(())
+    }
+
+    /// An incident of these things.
+    pub async fn incident(&self, items: Value) -> Result<String> {
+        let open = "mutation($i: OpenIncidentInput!) { openIncident(input: $i) { id } }";
+        let input = json!({ "title": self.word, "severity": "HIGH", "items": items });
+        text(&self.graphql(open, json!({ "i": input })).await?["openIncident"]["id"])
     }
 
     /// A run whose steps stand in every way that somebody can do something about. No run stands so by itself, so it is written into the

@@ -693,7 +693,7 @@ async fn real_reports_import_twice_without_change(pool: PgPool) {
 /// The whole way: upload, queue, import, scoring, all by the process's own workers.
 #[sqlx::test(migrations = false)]
 async fn an_upload_becomes_risk_by_itself(pool: PgPool) {
-    let bench = Bench::new(pool).await;
+    let bench = Bench { db: testing::server_db(&pool).await, ..Bench::new(pool).await };
     let tasks = crate::kernel::tasks::Tasks::default();
     let hub = crate::live::Hub::start(&bench.db, &tasks);
     let dispatch = crate::jobs::Dispatch {

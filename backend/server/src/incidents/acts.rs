@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     identity,
-    kernel::{Ctx, Db, Error, Permission, Result, TenantTx, text},
+    kernel::{Ctx, Db, Error, Kind, Permission, Result, TenantTx, text},
     live::{self, Topic},
 };
 use chrono::{DateTime, Duration, Utc};
@@ -278,8 +278,10 @@ pub async fn split(db: &Db, ctx: &Ctx, from: IncidentId, items: &[Item], title: 
 /// # Errors
 /// `FORBIDDEN`; `NOT_FOUND`; `CONFLICT` for who is no person.
 pub async fn watch(db: &Db, ctx: &Ctx, id: IncidentId, watch: bool) -> Result<()> {
-    let user = ctx.user().ok_or_else(|| Error::conflict("Only people can watch an incident."))?;
     let mut tx = db.begin(ctx, Permission::IncidentWrite).await?;
+    let user = ctx
+        .user()
+        .ok_or_else(|| Error::new(Kind::Forbidden, "Only people can watch an incident, no API token can."))?;
     repo::lock(&mut tx, id).await?;
     rows::watch(&mut tx, id, user, watch).await?;
     live::notify(&mut tx, Topic::Incident, id.0).await?;

@@ -231,7 +231,11 @@ async fn jobs_of_a_killed_worker_run_again(pool: PgPool) {
     .execute(&bench.pool)
     .await
     .unwrap();
-    assert_eq!(sweep::once(&bench.runner.db, &Clock::System).await.unwrap(), 2, "only the missing daily snapshot and a first look for incidents");
+    assert_eq!(
+        sweep::once(&bench.runner.db, &Clock::System).await.unwrap(),
+        2,
+        "only the missing daily snapshot and a first look for incidents"
+    );
     bench.start();
     let ran = async || bench.script.runs.lock().unwrap().values().sum::<u32>();
     bench.until("both ran", async || ran().await == 2).await;
@@ -349,7 +353,7 @@ async fn the_sweep_finds_figures_to_compute_and_risks_whose_acceptance_is_over(p
 
     let dispatch =
         Dispatch { outbound: crate::kernel::outbound::Outbound::for_tests(&clock, false), origin: String::new() };
-    for job in [Job::ExpireDecisions, Job::RecomputeRisk, Job::DailySnapshot] {
+    for job in [Job::ExpireDecisions, Job::RecomputeRisk, Job::DailySnapshot, Job::Correlate] {
         assert_eq!(dispatch.run(&db, &ctx, &job).await.unwrap(), Outcome::Done);
     }
     let finding = findings::service::by_ids(&db, &ctx, &ids).await.unwrap().remove(&ids[0]).unwrap();

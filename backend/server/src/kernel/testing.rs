@@ -1,7 +1,7 @@
 //! Shared builders of tests.
 
 use super::{Actor, Clock, Ctx, Db, Role};
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgPoolOptions};
 use stance_shared::{TenantId, UserId};
 
 /// A clock that stands at a fixed time.
@@ -72,6 +72,12 @@ pub fn acting_as(ctx: &Ctx, role: Role) -> Ctx {
 #[must_use]
 pub fn db(pool: &PgPool) -> Db {
     Db::from_pool(pool.clone())
+}
+
+/// The same with as many connections as a server has: a test's own pool has five, and each queue's listener keeps one.
+pub async fn server_db(pool: &PgPool) -> Db {
+    let options = PgPoolOptions::new().max_connections(20);
+    Db::from_pool(options.connect_with((*pool.connect_options()).clone()).await.unwrap())
 }
 
 /// Asks again and again until there is an answer; fails when there is none within 30 s.

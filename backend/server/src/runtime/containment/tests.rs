@@ -17,20 +17,21 @@ struct Bench {
     db: Db,
     ctx: Ctx,
     enforcer: Enforcer,
-    tasks: Tasks,
+    /// What tells this server that something changed.
+    hub: Tasks,
 }
 
 impl Bench {
     async fn new(pool: PgPool) -> Self {
         let ctx = testing::organization(&pool, &testing::clock(), "ours").await;
-        let (db, tasks) = (testing::db(&pool), Tasks::default());
-        let live = Hub::start(&db, &tasks);
-        let recorder = Recorder::start(&db, &ctx.clock, &tasks);
+        let (db, hub) = (testing::db(&pool), Tasks::default());
+        let live = Hub::start(&db, &hub);
+        let recorder = Recorder::start(&db, &ctx.clock, &Tasks::default());
         let guard = Guard::new(db.clone(), ctx.clock.clone(), live.clone(), recorder).unwrap();
         let outbound = Outbound::for_tests(&ctx.clock, true);
         let process = ctx.new_id();
         let enforcer = Enforcer { db: db.clone(), clock: ctx.clock.clone(), live, guard, outbound, process };
-        let bench = Self { pool, db, ctx, enforcer, tasks };
+        let bench = Self { pool, db, ctx, enforcer, hub };
         bench.beat().await;
         bench
     }
@@ -292,7 +293,7 @@ async fn without_a_notice_containment_and_policies_count_within_the_refresh(pool
     let agent = bench.agent("a").await;
     assert_eq!((bench.asked("a").await, bench.asked("b").await), (Verdict::Allow, Verdict::Allow));
     // Nobody listens any more.
-    assert!(bench.tasks.shutdown(Duration::from_secs(20)).await);
+    assert!(bench.hub.shutdown(Duration::from_secs(20)).await);
     let begin = Instant::now();
     bench.quarantine(&order(agent)).await.unwrap();
     let draft = crate::runtime::policies::Draft {
