@@ -240,7 +240,7 @@ async fn as_every_role(tenant: &Tenant, served: &BTreeSet<String>, protocol: &mu
             protocol.note(
                 at,
                 &format!("without-{without}"),
-                judge(row, |permission| permission != without, &answer, tenant.word),
+                judge(row, |permission| permission != *without, &answer, tenant.word),
             );
         }
     }
