@@ -238,11 +238,8 @@ pub const ROWS: &[Row] = &[
     ),
     row("Query.incidents", "incidents(filter: { asset: $asset }) { nodes { title } }", &["incident:read"]),
     row("Query.incident", "incident(id: $incident) { title reportMarkdown allowedTransitions }", &["incident:read"]),
-    row(
-        "Query.incident",
-        "incident(id: $incident) { assets { name } findings { title } }",
-        &["incident:read", "asset:read", "finding:read"],
-    ),
+    row("Query.incident", "incident(id: $incident) { assets { name } }", &["incident:read", "asset:read"]),
+    row("Query.incident", "incident(id: $incident) { findings { title } }", &["incident:read", "finding:read"]),
     Row {
         others: Others::SeeLess(&["incident:read"]),
         ..row(

@@ -114,7 +114,7 @@ impl Memory {
         let call = Call { channel, text, tool };
         let deny = |hold: &Hold| {
             let Hold { containment, grade, reason } = hold;
-            let digest = (*grade == Grade::HumanApproval).then(|| digest(*containment, &call)).unwrap_or_default();
+            let digest = if *grade == Grade::HumanApproval { digest(*containment, &call) } else { Default::default() };
             let approved = self.approvals.get(&(*containment, digest.clone())).is_some_and(|until| *until > now);
             let what = contain(*grade, &call, approved)?;
             let ask = if digest.is_empty() { String::new() } else { format!(" (call {digest})") };
