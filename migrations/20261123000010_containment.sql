@@ -104,6 +104,7 @@ create unique index containment_key on containment (tenant_id, key) where key is
 create unique index containment_of_agent on containment (tenant_id, agent_id, grade) where ending is null;
 create index containment_open on containment (tenant_id, id) where released_at is null;
 create index containment_agent_time on containment (tenant_id, agent_id, id desc);
+create index containment_incident on containment (tenant_id, incident_id, id desc) where incident_id is not null;
 
 -- Which agents it holds, by all their keys: the agent itself and those that it delegates to.
 create table containment_agent (

@@ -9,6 +9,7 @@ mod incidents;
 mod notify;
 mod pipelines;
 mod playbooks;
+mod response;
 mod runtime;
 mod service;
 mod subscriptions;

@@ -238,6 +238,8 @@ pub const ROWS: &[Row] = &[
     ),
     row("Query.incidents", "incidents(filter: { asset: $asset }) { nodes { title } }", &["incident:read"]),
     row("Query.incident", "incident(id: $incident) { title reportMarkdown allowedTransitions }", &["incident:read"]),
+    row("Query.incident", "incident(id: $incident) { containments { reason } }", &["incident:read"]),
+    row("Query.incident", "incident(id: $incident) { runs { status } }", &["incident:read", "playbook:read"]),
     row("Query.incident", "incident(id: $incident) { assets { name } }", &["incident:read", "asset:read"]),
     row("Query.incident", "incident(id: $incident) { findings { title } }", &["incident:read", "finding:read"]),
     Row {

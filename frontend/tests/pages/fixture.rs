@@ -15,7 +15,7 @@ pub fn invitation() -> Value {
 fn viewer() -> Value {
     json!({
         "role": "ADMIN", "tokenName": null,
-        "permissions": ["organization:read", "organization:update", "owner:grant", "member:read", "member:invite", "member:update", "member:remove", "invitation:read", "token:read", "token:create", "token:revoke", "account:manage", "posture:read", "asset:read", "asset:write", "finding:read", "finding:triage", "finding:accept-risk", "finding:export", "report:read", "report:import", "audit:read", "job:read", "job:redrive", "event:read", "inspect:call", "sensor:read", "sensor:write", "policy:read", "policy:write"],
+        "permissions": ["organization:read", "organization:update", "owner:grant", "member:read", "member:invite", "member:update", "member:remove", "invitation:read", "token:read", "token:create", "token:revoke", "account:manage", "posture:read", "asset:read", "asset:write", "finding:read", "finding:triage", "finding:accept-risk", "finding:export", "report:read", "report:import", "audit:read", "job:read", "job:redrive", "event:read", "inspect:call", "sensor:read", "sensor:write", "policy:read", "policy:write", "finding:ingest", "finding:approve-risk", "event:ingest", "incident:read", "incident:write", "playbook:read", "playbook:write", "playbook:run", "playbook:approve", "agent:quarantine", "agent:release", "notification:read", "notification:write"],
         "user": { "id": "u1", "name": "Security lead", "email": "lead@meridian.example" },
         "organization": { "id": "o1", "name": "Meridian" },
         "memberships": [

@@ -5,15 +5,17 @@ use super::{
     reading::{self, LineKey},
 };
 use crate::{
-    inventory,
+    findings, inventory,
     kernel::{
         Ctx, Db, Permission, Result,
         page::{MAX_PAGE, Page},
     },
+    runtime::containment::views,
 };
-use chrono::{DateTime, Utc};
-use stance_shared::{AssetId, SeriousKind};
-use std::fmt::Write as _;
+use chrono::{DateTime, Duration, Utc};
+use stance_shared::{AssetId, FindingId, SeriousKind};
+use std::{collections::HashMap, fmt::Write as _};
+use uuid::Uuid;
 
 /// Lines of the timeline that a report tells, the newest.
 const LINES: usize = 1_000;
@@ -35,12 +37,26 @@ pub async fn markdown(db: &Db, ctx: &Ctx, incident: &Incident) -> Result<String>
     }
     lines.reverse();
     let clocks = reading::clocks(db, ctx, &[incident.id]).await?.remove(&incident.id).unwrap_or_default();
+    let items = async |kind| -> Result<Vec<Uuid>> {
+        Ok(reading::items(db, ctx, &[incident.id], kind, 100).await?.remove(&incident.id).unwrap_or_default())
+    };
+    let held = views::of_incidents(db, ctx, &[incident.id]).await?;
+    let mut names = HashMap::new();
     let mut assets = Vec::new();
     if ctx.may(Permission::AssetRead) {
-        let ids = reading::items(db, ctx, &[incident.id], "ASSET", 100).await?.remove(&incident.id).unwrap_or_default();
-        let ids: Vec<AssetId> = ids.into_iter().map(AssetId).collect();
-        assets = inventory::service::by_ids(db, ctx, &ids).await?.into_values().collect();
+        let touched: Vec<AssetId> = items("ASSET").await?.into_iter().map(AssetId).collect();
+        let agents = held.iter().map(|containment| containment.agent);
+        let ids: Vec<AssetId> = touched.iter().copied().chain(agents).collect();
+        let found = inventory::service::by_ids(db, ctx, &ids).await?;
+        names.extend(found.values().map(|asset| (asset.id, asset.name.clone())));
+        assets.extend(found.into_values().filter(|asset| touched.contains(&asset.id)));
         assets.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    let mut findings = Vec::new();
+    if ctx.may(Permission::FindingRead) {
+        let ids: Vec<FindingId> = items("FINDING").await?.into_iter().map(FindingId).collect();
+        findings.extend(findings::service::by_ids(db, ctx, &ids).await?.into_values());
+        findings.sort_by(|a, b| b.severity.0.rank().cmp(&a.severity.0.rank()).then_with(|| a.title.cmp(&b.title)));
     }
     let mut text = format!("# INC-{}: {}\n\n", incident.number, plain(&incident.title));
     let _ = write!(
@@ -70,6 +86,24 @@ pub async fn markdown(db: &Db, ctx: &Ctx, incident: &Incident) -> Result<String>
         text.push_str("\n## What it touched\n\n");
         for asset in &assets {
             let _ = writeln!(text, "- {} ({})", plain(&asset.name), asset.kind.label());
+        }
+    }
+    if !findings.is_empty() {
+        text.push_str("\n## Findings\n\n| Severity | Finding | Status |\n| --- | --- | --- |\n");
+        for finding in &findings {
+            let (severity, status) = (finding.severity.0.label(), finding.status.label());
+            let _ = writeln!(text, "| {severity} | {} | {status} |", plain(&finding.title));
+        }
+    }
+    if !held.is_empty() {
+        text.push_str("\n## Containment\n\n| Agent | Grade | Requested | Proven | Released | State |\n| --- | --- | --- | --- | --- | --- |\n");
+        for containment in &held {
+            let agent = names.get(&containment.agent).map_or("an agent", String::as_str);
+            let since = containment.requested_at;
+            let proven = containment.proven_at.map_or("–".to_owned(), |at| format!("after {}", exactly(at - since)));
+            let released = containment.released_at.map_or("–".to_owned(), moment);
+            let (grade, requested, status) = (containment.grade.label(), moment(since), containment.status.label());
+            let _ = writeln!(text, "| {} | {grade} | {requested} | {proven} | {released} | {status} |", plain(agent));
         }
     }
     text.push_str("\n## Clocks\n\n| Clock | Due | Stopped | State |\n| --- | --- | --- | --- |\n");
@@ -102,7 +136,7 @@ fn moment(at: DateTime<Utc>) -> String {
 }
 
 /// A length of time in its two largest units.
-fn took(length: chrono::Duration) -> String {
+fn took(length: Duration) -> String {
     let seconds = length.num_seconds().max(0);
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -128,6 +162,11 @@ fn plain(text: &str) -> String {
     plain
 }
 
+/// Of what is over in a moment, that moment.
+fn exactly(span: Duration) -> String {
+    if span < Duration::seconds(10) { format!("{} ms", span.num_milliseconds()) } else { took(span) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,7 +175,7 @@ mod tests {
     fn text_from_outside_is_no_mark_up() {
         assert_eq!(plain("[x](http://a)|\n<b>"), "\\[x\\]\\(http&#58;//a\\)\\| \\<b\\>");
         assert_eq!(
-            [5, 65, 3700, 90_000].map(|s| took(chrono::Duration::seconds(s))),
+            [5, 65, 3700, 90_000].map(|s| took(Duration::seconds(s))),
             ["5 s", "1 min 5 s", "1 h 1 min", "1 d 1 h"]
         );
     }

@@ -4,7 +4,7 @@ use super::{
     GraphqlContext as _,
     connection::Connection,
     inventory::{self, Asset},
-    loaders::EnforcementsOf,
+    loaders::{ContainmentsOfIncident, EnforcementsOf},
     node,
     runtime::Sensor,
 };
@@ -16,7 +16,7 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use stance_shared::{
     ContainmentGrade, ContainmentId, ContainmentStatus, EnforcementPhase, EnforcementPointId, EnforcementPointKind,
-    EnforcementStatus, TypedId as _,
+    EnforcementStatus, IncidentId, TypedId as _,
 };
 use uuid::Uuid;
 
@@ -28,6 +28,12 @@ pub(super) async fn load(ctx: &Context<'_>, id: ContainmentId) -> Result<Option<
 /// The point with this id, retired or not; null when there is none.
 pub(super) async fn load_point(ctx: &Context<'_>, id: EnforcementPointId) -> Result<Option<EnforcementPoint>> {
     Ok(ctx.loaders()?.load_one(id).await?.map(EnforcementPoint))
+}
+
+/// The newest containments of an incident, at most 20.
+pub(super) async fn of_incident(ctx: &Context<'_>, id: IncidentId) -> Result<Vec<Containment>> {
+    let found = ctx.loaders()?.load_one(ContainmentsOfIncident(id)).await?.unwrap_or_default();
+    Ok(found.into_iter().map(Containment).collect())
 }
 
 /// A containment of an agent.

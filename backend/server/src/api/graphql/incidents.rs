@@ -5,11 +5,13 @@ mod input;
 use super::{
     GraphqlContext as _,
     connection::Connection,
+    containment::{self, Containment},
     findings::{Category, Finding},
     identity::{User, load_user},
     inventory::Asset,
     loaders::{ClocksOf, ItemsOf, LinksOf, WatchersOf},
     node,
+    playbooks::{self, PlaybookRun},
     runtime::{self, AgentEvent, AgentSession},
 };
 use crate::{
@@ -297,6 +299,18 @@ impl Incident {
         }
         let ids: Vec<AgentSessionId> = self.refs(ctx, "SESSION").await?.into_iter().map(AgentSessionId).collect();
         runtime::load_sessions(ctx, &ids).await
+    }
+
+    /// What holds its agents, newest first, at most 20.
+    #[graphql(complexity = "5 * child_complexity")]
+    async fn containments(&self, ctx: &Context<'_>) -> Result<Vec<Containment>> {
+        containment::of_incident(ctx, self.0.id).await
+    }
+
+    /// Runs of playbooks for it, newest first, at most 20.
+    #[graphql(complexity = "5 * child_complexity")]
+    async fn runs(&self, ctx: &Context<'_>) -> Result<Vec<PlaybookRun>> {
+        playbooks::runs_of_incident(ctx, self.0.id).await
     }
 
     /// What it is by the frameworks: of its rule.

@@ -216,6 +216,29 @@ impl Loader<RunsOfIncident> for Batch {
     }
 }
 
+/// The newest containments of an incident.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContainmentsOfIncident(pub IncidentId);
+
+impl Loader<ContainmentsOfIncident> for Batch {
+    type Value = Vec<runtime::containment::views::Containment>;
+    type Error = async_graphql::Error;
+
+    async fn load(
+        &self,
+        keys: &[ContainmentsOfIncident],
+    ) -> Result<HashMap<ContainmentsOfIncident, Self::Value>, Self::Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut found: HashMap<_, Vec<_>> = HashMap::new();
+        for containment in runtime::containment::views::of_incidents(&self.db, &self.asker, &ids).await? {
+            if let Some(incident) = containment.incident {
+                found.entry(ContainmentsOfIncident(IncidentId(incident))).or_default().push(containment);
+            }
+        }
+        Ok(found)
+    }
+}
+
 /// The text that a run was started with, and what is known of its steps.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StepsOf(pub PlaybookRunId);

@@ -523,10 +523,10 @@ impl PlaybooksMutation {
         ctx: &Context<'_>,
         id: Option<ID>,
         source: String,
-        #[graphql(default)] note: String,
+        note: Option<String>,
     ) -> Result<Playbook> {
         let id = id.as_ref().map(|id| node::parse("id", id)).transpose()?;
-        Ok(Playbook(slice::save(ctx.db()?, ctx.asker()?, id, &source, &note).await?))
+        Ok(Playbook(slice::save(ctx.db()?, ctx.asker()?, id, &source, &note.unwrap_or_default()).await?))
     }
 
     /// Has the playbook's trigger start it, or not.
@@ -560,10 +560,10 @@ impl PlaybooksMutation {
         run: ID,
         step: String,
         approve: bool,
-        #[graphql(default)] note: String,
+        note: Option<String>,
     ) -> Result<PlaybookRun> {
         let run = node::parse("run", &run)?;
-        Ok(PlaybookRun(slice::approve(ctx.db()?, ctx.asker()?, run, &step, approve, &note).await?))
+        Ok(PlaybookRun(slice::approve(ctx.db()?, ctx.asker()?, run, &step, approve, &note.unwrap_or_default()).await?))
     }
 
     /// Says that a task is done, with one of its choices where it has some.
@@ -573,10 +573,12 @@ impl PlaybooksMutation {
         run: ID,
         step: String,
         answer: Option<String>,
-        #[graphql(default)] note: String,
+        note: Option<String>,
     ) -> Result<PlaybookRun> {
         let run = node::parse("run", &run)?;
-        Ok(PlaybookRun(slice::complete(ctx.db()?, ctx.asker()?, run, &step, answer.as_deref(), &note).await?))
+        Ok(PlaybookRun(
+            slice::complete(ctx.db()?, ctx.asker()?, run, &step, answer.as_deref(), &note.unwrap_or_default()).await?,
+        ))
     }
 
     /// Nothing new begins until it is resumed.

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use stance_shared::{
     AssetId, ContainmentId, ContainmentStatus, EnforcementPhase, EnforcementPointId, EnforcementPointKind,
-    EnforcementStatus, SensorId,
+    EnforcementStatus, IncidentId, SensorId,
 };
 use uuid::Uuid;
 
@@ -136,6 +136,25 @@ pub async fn count(db: &Db, ctx: &Ctx, filter: &Filter) -> Result<i64> {
 pub async fn by_ids(db: &Db, ctx: &Ctx, ids: &[ContainmentId]) -> Result<Vec<Containment>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     load(&mut db.begin(ctx, Permission::IncidentRead).await?, &ids).await
+}
+
+/// Containments that were ordered for these incidents, newest first, at most 20 of each.
+///
+/// # Errors
+/// `FORBIDDEN` without `incident:read`.
+pub async fn of_incidents(db: &Db, ctx: &Ctx, incidents: &[IncidentId]) -> Result<Vec<Containment>> {
+    let mut tx = db.begin(ctx, Permission::IncidentRead).await?;
+    let incidents: Vec<Uuid> = incidents.iter().map(|id| id.0).collect();
+    let ids: Vec<Uuid> = sqlx::query_scalar!(
+        "select c.id from unnest($1::uuid[]) of(id)
+         cross join lateral (select id from containment where incident_id = of.id order by id desc limit 20) c",
+        &incidents
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut found = load(&mut tx, &ids).await?;
+    found.sort_by_key(|containment| std::cmp::Reverse(containment.id));
+    Ok(found)
 }
 
 async fn load(tx: &mut TenantTx, ids: &[Uuid]) -> Result<Vec<Containment>> {
