@@ -23,9 +23,6 @@ const CHECK: [&str; 3] = ["check", "--workspace", "--all-targets"];
 pub fn run(only_sqlx: bool) -> Result<()> {
     let programs = step("PostgreSQL", provision::postgresql)?;
     step(".sqlx", || {
-        // Compiles what the server depends on. The server itself may fail here: its `.sqlx` is what is being made.
-        println!("   compiling what the server depends on (minutes the first time)");
-        let _ = shell::output(&mut shell::cargo(CHECK));
         let queries = queries(&Cluster::start(&programs)?, &CHECK)?;
         let folder = shell::root().join(".sqlx");
         if folder.exists() {
@@ -101,6 +98,11 @@ fn queries(cluster: &Cluster, check: &[&str]) -> Result<BTreeMap<String, String>
         std::fs::remove_dir_all(&folder)?;
     }
     std::fs::create_dir_all(&folder)?;
+
+    // What the server depends on is compiled without a database: the job store has macros too, whose files are none of ours. The server
+    // itself may fail here, when its `.sqlx` is what is being made.
+    println!("   compiling what the server depends on (minutes the first time)");
+    let _ = shell::output(&mut shell::cargo(check));
 
     // Only macros that run write a file, and cargo does not know that they read the database: a new time on the crate's root makes it
     // compile again. The old time returns afterwards, so that nothing else is compiled again for it.
