@@ -92,6 +92,7 @@ fn links(page: Memo<Page>, counts: navigation::NavigationPosture) -> AnyView {
             {link("/inventory", "Inventory", icons::BOXES, assets, |p| matches!(p, Page::Inventory | Page::Asset(_) | Page::AssetRuntime(_)))}
             {runtime}
             {playbooks}
+            {link("/incidents", "Incidents", icons::CLOCK_ALERT, None, |p| *p == Page::Incidents)}
         </ul>
         <h2 class="label">"Evidence"</h2>
         <ul class="nav">

@@ -53,6 +53,7 @@ pub fn served() -> AnyView {
     let params = Params::parse(&location.search.get_untracked());
     let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(url::decode).collect();
     match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["incidents", rest @ ..] => super::incidents::served(rest, params),
         ["runtime"] => overview::overview(params),
         ["runtime", "events"] => events::events(params),
         ["runtime", "events", id] => event::event((*id).to_owned()),
