@@ -3,7 +3,8 @@
 use graphql_client::GraphQLQuery;
 use serde::{Deserialize, Serialize};
 use stance_shared::{
-    AssetKind, ClockKind, ClockState, EntryKind, FindingStatus, IncidentStatus, SeriousKind, Severity,
+    AssetKind, ClockKind, ClockState, EntryKind, EventKind, FindingStatus, IncidentStatus, PlaybookRunStatus,
+    SeriousKind, Severity, Verdict,
 };
 
 use super::operations::{DateTime, JSON, words};
@@ -24,7 +25,8 @@ macro_rules! operations {
             variables_derives = "Clone, Debug",
             skip_serializing_none,
             extern_enums(
-                "AssetKind", "ClockKind", "ClockState", "CorrelationGroup", "EntryKind", "FindingStatus", "IncidentStatus", "SeriousKind", "Severity"
+                "AssetKind", "ClockKind", "ClockState", "CorrelationGroup", "EntryKind", "EventKind", "FindingStatus", "IncidentStatus",
+                "PlaybookRunStatus", "SeriousKind", "Severity", "Verdict"
             )
         )]
         pub struct $name;
@@ -36,6 +38,12 @@ operations! {
     IncidentList in "src/gql/incident_list.graphql";
     /// One incident with its timeline.
     IncidentDetail in "src/gql/incident_detail.graphql";
+    /// What the report on an incident tells.
+    IncidentReport in "src/gql/incident_report.graphql";
+    /// Runs of playbooks for an incident.
+    IncidentRuns in "src/gql/incident_runs.graphql";
+    /// Incidents to choose from.
+    IncidentChoices in "src/gql/incident_choices.graphql";
     /// Opens an incident.
     OpenIncident in "src/gql/open_incident.graphql";
     /// Takes an incident a step along its path.
@@ -46,6 +54,12 @@ operations! {
     CommentIncident in "src/gql/comment_incident.graphql";
     /// Changes an incident.
     UpdateIncident in "src/gql/update_incident.graphql";
+    /// Gives an incident to somebody, or to nobody.
+    AssignIncident in "src/gql/assign_incident.graphql";
+    /// Makes an incident part of another one.
+    MergeIncidents in "src/gql/merge_incidents.graphql";
+    /// Takes a part of an incident out into a new one.
+    SplitIncident in "src/gql/split_incident.graphql";
     /// Hears of an incident, or no longer.
     WatchIncident in "src/gql/watch_incident.graphql";
     /// Links a ticket elsewhere.
@@ -54,7 +68,7 @@ operations! {
     PauseIncidentClock in "src/gql/pause_incident_clock.graphql";
     /// Lets a clock go on.
     ResumeIncidentClock in "src/gql/resume_incident_clock.graphql";
-    /// Marks an incident as serious.
+    /// Marks an incident as serious, or goes on with its report.
     MarkIncidentSerious in "src/gql/mark_incident_serious.graphql";
     /// What opens incidents by itself.
     CorrelationRuleList in "src/gql/correlation_rule_list.graphql";

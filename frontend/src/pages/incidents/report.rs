@@ -1,18 +1,22 @@
-//! The post-incident report, to be printed.
+//! The post-incident report, to be read by people who were not there, and printed.
 
 use leptos::prelude::*;
 
-use super::{PATH, name, url};
+use super::{PATH, between, name, serious, url};
 use crate::{
     components as c, format,
-    gql::{IncidentDetail, incident_detail as data},
+    gql::{IncidentReport, incident_report as data},
+    icons::{self, icon},
     layout,
     load::load,
+    pages::runtime::table,
 };
+
+type Incident = data::IncidentReportIncident;
 
 /// `/incidents/:id/report`
 pub fn report(id: String) -> AnyView {
-    load::<IncidentDetail>(
+    load::<IncidentReport>(
         "The report",
         c::table_skeleton,
         move || data::Variables { id: id.clone() },
@@ -20,48 +24,93 @@ pub fn report(id: String) -> AnyView {
     )
 }
 
-fn page(incident: &data::IncidentDetailIncident) -> AnyView {
-    let after =
-        |at: &Option<String>| match at.as_deref().and_then(format::seconds).zip(format::seconds(&incident.opened_at)) {
-            Some((at, opened)) => format!("{}, after {}", format::date_time(at), format::span((at - opened).max(0))),
-            None => "not yet".to_owned(),
-        };
-    let section = |title: &'static str, text: &str| {
-        let text = if text.is_empty() {
-            view! { <p class="muted">"Nothing was written."</p> }.into_any()
-        } else {
-            view! { <p class="pre">{c::text(text)}</p> }.into_any()
-        };
-        view! { <section class="sec"><h2>{title}</h2>{text}</section> }
+fn page(incident: &Incident) -> AnyView {
+    let title = format!("{} report", name(incident.number));
+    let end = view! {
+        <a class="btn sm" href=url(&incident.id) data-key="i">"Incident "<kbd>"i"</kbd></a>
+        <button class="btn sm" type="button" data-copy=incident.report_markdown.clone()>{icon(icons::COPY)}"Copy as Markdown"</button>
     };
-    let clocks = incident.clocks.iter().map(|clock| {
-        let due = format::seconds(&clock.due_at).map(format::date_time).unwrap_or_default();
-        let done = clock.done_at.as_deref().and_then(format::seconds).map_or_else(|| "–".to_owned(), format::date_time);
-        view! { <tr class="row"><td>{clock.kind.label()}</td><td>{due}</td><td>{done}</td><td>{clock.state.label()}</td></tr> }
-    });
-    let lines = incident.timeline.nodes.iter().rev().map(|line| {
-        let at = format::seconds(&line.at).map(format::date_time).unwrap_or_default();
-        view! { <tr class="row"><td class="mono">{at}</td><td class="u-wrap">{c::text(&line.text)}</td><td>{c::text(&line.actor)}</td></tr> }
-    });
-    let assets = incident
-        .assets
-        .iter()
-        .map(|asset| view! { <li>{c::text(&asset.name)}" "<span class="muted">{asset.kind.label()}</span></li> });
-    let total = incident.timeline.total_count;
-    let shown = i64::try_from(incident.timeline.nodes.len()).unwrap_or_default();
-    let cut = (total > shown)
-        .then(|| view! { <p class="muted">{format!("The newest {shown} of {total} lines; all are in the API.")}</p> });
     view! {
-        {layout::top(Some(("Incidents", PATH)), &format!("{} report", name(incident.number)), view! { <a class="btn sm" href=url(&incident.id)>"Back"</a> }.into_any())}
-        <div class="page stack print">
-            <div><p class="answer"><b>{c::text(&incident.title)}</b></p>
-                <p class="meta"><span>{c::severity(incident.severity)}</span><span>{incident.status.label()}</span><span>"opened by "{c::text(&incident.opened_by)}</span><span><b>{format::count(incident.event_count)}</b>" events"</span></p></div>
-            <dl class="kv"><dt>"Opened"</dt><dd>{format::seconds(&incident.opened_at).map(format::date_time)}</dd><dt>"Triaged"</dt><dd>{after(&incident.triaged_at)}</dd><dt>"Contained"</dt><dd>{after(&incident.contained_at)}</dd><dt>"Closed"</dt><dd>{after(&incident.closed_at)}</dd></dl>
+        {layout::top(Some(("Incidents", PATH)), &title, end.into_any())}
+        <article class="page report">
+            <header><p class="muted t-row">{title.clone()}</p><h2 class="answer">{c::text(&incident.title)}</h2>
+                <p class="meta"><span>{c::severity(incident.severity)}</span><span><b>{incident.status.label()}</b></span><span>"opened by "<b>{c::text(&incident.opened_by)}</b></span><span>{format::counted(incident.event_count, "event", "events")}</span></p></header>
+            {times(incident)}
             {section("What happened", &incident.summary)}{section("Root cause", &incident.root_cause)}{section("Lessons", &incident.lessons)}
-            <section class="sec"><h2>"What it touched"</h2><ul>{assets.collect_view()}</ul></section>
-            <section class="sec"><h2>"Clocks"</h2><div class="tbl"><table><thead><tr>{c::head("Clock", "", "")}{c::head("Due", "", "")}{c::head("Stopped", "", "")}{c::head("State", "", "")}</tr></thead><tbody>{clocks.collect_view()}</tbody></table></div></section>
-            <section class="sec"><h2>"Timeline"</h2><div class="tbl"><table><thead><tr>{c::head("Time", "w", "160px")}{c::head("What", "", "")}{c::head("By", "w", "160px")}</tr></thead><tbody>{lines.collect_view()}</tbody></table></div>{cut}</section>
-        </div>
+            {touched(incident)}{authority(incident)}{clocks(incident)}{timeline(incident)}
+        </article>
     }
     .into_any()
+}
+
+fn when(time: &str) -> String {
+    format::seconds(time).map(format::date_time).unwrap_or_default()
+}
+
+fn times(incident: &Incident) -> AnyView {
+    let reached = |label: &'static str, at: Option<&String>| {
+        let after =
+            at.and_then(|at| between(&incident.opened_at, at)).map(|took| format!("after {}", format::span(took)));
+        let at = at.map_or_else(|| "not yet".to_owned(), |at| when(at));
+        view! { <div><dt>{label}</dt><dd>{at}<small>{after}</small></dd></div> }
+    };
+    view! { <dl class="reached">{reached("Opened", Some(&incident.opened_at))}{reached("Triaged", incident.triaged_at.as_ref())}{reached("Contained", incident.contained_at.as_ref())}{reached("Closed", incident.closed_at.as_ref())}</dl> }.into_any()
+}
+
+fn section(title: &'static str, text: &str) -> AnyView {
+    let text = if text.is_empty() {
+        view! { <p class="muted">"Nothing was written."</p> }.into_any()
+    } else {
+        view! { <p class="lines">{c::text(text)}</p> }.into_any()
+    };
+    view! { <section><h3>{title}</h3>{text}</section> }.into_any()
+}
+
+fn touched(incident: &Incident) -> AnyView {
+    let assets = incident.assets.iter().map(|asset| view! { <li>{c::asset(&asset.id, asset.kind, &asset.name)}" "<span class="muted">{asset.kind.label()}</span></li> });
+    let none = incident.assets.is_empty().then(|| view! { <p class="muted">"No asset is named."</p> });
+    view! { <section><h3>"What it touched"</h3><ul>{assets.collect_view()}</ul>{none}</section> }.into_any()
+}
+
+/// What goes to the market surveillance authority.
+fn authority(incident: &Incident) -> AnyView {
+    let Some(report) = &incident.serious else { return c::none() };
+    let reported = report
+        .reported_at
+        .as_deref()
+        .map_or_else(|| format!("due {}", when(&report.due_at)), |at| format!("reported {}", when(at)));
+    let parts = serious::PARTS.iter().map(|(part, label)| {
+        let text = report.report.get(*part).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let text =
+            if text.is_empty() { view! { <span class="muted">"missing"</span> }.into_any() } else { c::text(text) };
+        view! { <dt>{*label}</dt><dd class="lines">{text}</dd> }
+    });
+    view! {
+        <section><h3>"Serious incident (EU AI Act, Article 73)"</h3>
+            <p>{report.kind.label()}", aware of it since "{when(&report.aware_at)}", "{reported}"."</p>
+            <dl class="kv">{parts.collect_view()}</dl></section>
+    }
+    .into_any()
+}
+
+fn clocks(incident: &Incident) -> AnyView {
+    let rows = incident.clocks.iter().map(|clock| {
+        let done = clock.done_at.as_deref().map_or_else(|| "–".to_owned(), when);
+        view! { <tr class="row"><td>{clock.kind.label()}</td><td>{when(&clock.due_at)}</td><td>{done}</td><td>{clock.state.label()}</td></tr> }
+    });
+    let heads = view! { {c::head("Clock", "", "")}{c::head("Due", "w", "30%")}{c::head("Stopped", "w", "30%")}{c::head("State", "w", "96px")} };
+    view! { <section><h3>"Clocks"</h3>{table("Clocks", heads.into_any(), rows.collect_view().into_any())}</section> }
+        .into_any()
+}
+
+fn timeline(incident: &Incident) -> AnyView {
+    let lines = incident.timeline.nodes.iter().rev().map(|line| {
+        view! { <li><time datetime=line.at.clone()>{when(&line.at)}</time><span class="lines">{c::text(&line.text)}</span><span class="muted">{c::text(&line.actor)}</span></li> }
+    });
+    let total = incident.timeline.total_count;
+    let shown = i64::try_from(incident.timeline.nodes.len()).unwrap_or_default();
+    let cut = (total > shown).then(
+        || view! { <p class="muted">{format!("The newest {shown} of {total} lines; the Markdown has more.")}</p> },
+    );
+    view! { <section><h3>"Timeline, UTC"</h3>{cut}<ol class="told">{lines.collect_view()}</ol></section> }.into_any()
 }

@@ -128,7 +128,7 @@ pub(super) fn switch<const N: usize>(
 }
 
 /// A verdict: its icon and word; only a block stands out.
-fn verdict(verdict: Verdict) -> AnyView {
+pub(super) fn verdict(verdict: Verdict) -> AnyView {
     let markup = match verdict {
         Verdict::Allow => icons::CHECK,
         Verdict::Flag => icons::FLAG,
@@ -150,7 +150,7 @@ const fn done(verdict: Verdict) -> &'static str {
 }
 
 /// The id of a category's key: `LLM01` of `owasp-llm@2025:LLM01`.
-fn category(key: &str) -> AnyView {
+pub(super) fn category(key: &str) -> AnyView {
     let id = c::clean(key.rsplit(':').next().unwrap_or(key));
     view! { <span class="id" title=c::clean(key)>{id}</span> }.into_any()
 }
@@ -182,7 +182,7 @@ const fn kind_icon(kind: EventKind) -> &'static str {
 }
 
 /// What an event was about: the tool with its server, the model, or the kind itself.
-fn call(kind: EventKind, server: Option<&str>, tool: Option<&str>, model: Option<&str>) -> String {
+pub(super) fn call(kind: EventKind, server: Option<&str>, tool: Option<&str>, model: Option<&str>) -> String {
     match (server, tool, model) {
         (Some(server), Some(tool), _) => format!("{server}.{tool}"),
         (None, Some(tool), _) => tool.to_owned(),
@@ -226,11 +226,11 @@ fn micros(micros: i64) -> String {
     if micros < 1000 { format!("{micros} µs") } else { format::duration(ms) }
 }
 
-fn event_url(id: &str) -> String {
+pub(super) fn event_url(id: &str) -> String {
     format!("/runtime/events/{}", encode(id))
 }
 
-fn session_url(id: &str) -> String {
+pub(super) fn session_url(id: &str) -> String {
     format!("/runtime/sessions/{}", encode(id))
 }
 
