@@ -55,14 +55,13 @@ fn page(incident: &Incident, params: &Params) -> AnyView {
             {about::merged(incident)}
             {form}
             <div class="inc">
-                {timeline::timeline(incident, acts, params.get("after").is_some())}
+                <div class="stack">{timeline::timeline(incident, acts, params.get("after").is_some())}{about::panel(incident)}</div>
                 <div class="stack">
                     {path(incident)}
                     {acts.then(|| actions(incident, params))}
                     {clocks(incident, acts)}
                     {work::containments(incident, params)}
                     {work::runs(incident)}
-                    {about::panel(incident)}
                     {people::panel(incident, acts)}
                     {about::tickets(incident, acts)}
                     {serious::panel(incident, acts, doing == "article-73")}
@@ -162,8 +161,12 @@ fn step(incident: &Incident, to: IncidentStatus) -> String {
 
 fn actions(incident: &Incident, params: &Params) -> AnyView {
     let here = url(&incident.id);
-    let buttons = incident.allowed_transitions.iter().enumerate().map(|(i, to)| {
-        let (label, class) = (verb(incident.status, *to), if i == 0 { "btn primary sm" } else { "btn sm" });
+    let asked = params.get("step").and_then(|word| word.parse::<IncidentStatus>().ok());
+    let form = asked.filter(|to| incident.allowed_transitions.contains(to)).map(|to| taking(incident, to));
+    // The next step stands out, unless one is being taken.
+    let next = incident.allowed_transitions.first().filter(|_| form.is_none());
+    let buttons = incident.allowed_transitions.iter().map(|to| {
+        let (label, class) = (verb(incident.status, *to), if Some(to) == next { "btn primary sm" } else { "btn sm" });
         let href = Params::default().with("step", to.as_str()).on(&here);
         view! { <a class=class href=href data-key=key(*to) data-noscroll="">{label}" "<kbd>{key(*to)}</kbd></a> }
     });
@@ -171,8 +174,6 @@ fn actions(incident: &Incident, params: &Params) -> AnyView {
         let body = gql::body::<UndoIncidentTransition>(undo_incident_transition::Variables { id: incident.id.clone() });
         view! { <button class="btn quiet sm" type="button" data-act=body data-done=format!("It is {} again", back.label().to_lowercase()) data-key="u">{icon(icons::UNDO_2)}"Undo "<kbd>"u"</kbd></button> }
     });
-    let asked = params.get("step").and_then(|word| word.parse::<IncidentStatus>().ok());
-    let form = asked.filter(|to| incident.allowed_transitions.contains(to)).map(|to| taking(incident, to));
     view! { <section aria-label="Next step"><div class="actions">{buttons.collect_view()}{people::menus(incident)}{undo}</div>{form}</section> }.into_any()
 }
 
@@ -220,10 +221,10 @@ fn clocks(incident: &Incident, acts: bool) -> AnyView {
             (ClockState::Running, _) => ("", format::span(left), "left"),
             (ClockState::Paused, _) => ("met", format::span(left), "left, paused"),
         };
-        let due = format::seconds(&clock.due_at).map(format::date_time);
+        let target = format!("by the targets {}", clock.target);
         let icon = (class == "bad").then(|| icon(icons::CLOCK_ALERT));
         view! {
-            <div class=class><dt>{clock.kind.label()}</dt><dd><b>{icon}{figure}</b><small>{word}</small></dd><dd class="due"><span title=clock.target.clone()>"due "{due}</span>{change(incident, clock, acts)}</dd></div>
+            <div class=class><dt>{clock.kind.label()}</dt><dd><b>{icon}{figure}</b><small>{word}</small></dd><dd class="due"><span title=target>"due "{c::stamp(&clock.due_at)}</span>{change(incident, clock, acts)}</dd></div>
         }
     });
     view! { <section aria-label="Clocks"><dl class="clocks">{tiles.collect_view()}</dl></section> }.into_any()

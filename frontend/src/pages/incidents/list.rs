@@ -246,7 +246,7 @@ fn table(nodes: &[Node]) -> AnyView {
     });
     view! {
         <div class="tbl"><table><caption class="vh">"Incidents, newest first"</caption>
-            <thead class="sticky"><tr>{c::head("Severity", "tbl-sev w", "88px")}{c::head("Number", "p1 w", "76px")}{c::head("Incident", "", "")}{c::head("Status", "p1 w", "112px")}{c::head("Clock", "w", "148px")}{c::head("About", "p2 w", "168px")}{c::head("Events", "num p3 w", "72px")}{c::head("Lead", "p25 w", "112px")}{c::head("Age", "num p1 w", "64px")}</tr></thead>
+            <thead class="sticky"><tr>{c::head("Severity", "tbl-sev w", "88px")}{c::head("Number", "p1 w", "76px")}{c::head("Incident", "", "")}{c::head("Status", "p1 w", "108px")}{c::head("Clock", "w", "140px")}{c::head("About", "p2 w", "152px")}{c::head("Events", "num p3 w", "64px")}{c::head("Lead", "p25 w", "104px")}{c::head("Age", "num p1 w", "64px")}</tr></thead>
             <tbody>{rows.collect_view()}</tbody></table></div>
     }
     .into_any()
@@ -283,13 +283,14 @@ fn card(node: &Node) -> AnyView {
         .assets
         .first()
         .map(|asset| view! { <span class="muted cut">{icon(c::kind_icon(asset.kind))}{c::text(&asset.name)}</span> });
+    let clock = (node.status != IncidentStatus::Closed).then(|| view! { <span class="clock">{pressing(node)}</span> });
     let lead = node.assignee.as_ref().map(|user| {
         let lead = c::clean(&user.name);
         view! { <span class="avatar" title=format!("Lead: {lead}")>{format::initials(&lead)}</span> }
     });
     view! {
         <li><a class="inc-card" href=url(&node.id)><span class="meta">{c::severity(node.severity)}<span class="mono">{name(node.number)}</span>{lead}</span>
-            <b>{c::text(&node.title)}</b>{about}<span class="clock">{pressing(node)}</span></a></li>
+            <b>{c::text(&node.title)}</b>{about}{clock}</a></li>
     }
     .into_any()
 }

@@ -33,7 +33,7 @@ fn page(incident: &Incident) -> AnyView {
     view! {
         {layout::top(Some(("Incidents", PATH)), &title, end.into_any())}
         <article class="page report">
-            <header><p class="muted t-row">{title.clone()}</p><h2 class="answer">{c::text(&incident.title)}</h2>
+            <header><p class="muted t-row">{title.clone()}</p><h2 class="answer"><b>{c::text(&incident.title)}</b></h2>
                 <p class="meta"><span>{c::severity(incident.severity)}</span><span><b>{incident.status.label()}</b></span><span>"opened by "<b>{c::text(&incident.opened_by)}</b></span><span>{format::counted(incident.event_count, "event", "events")}</span></p></header>
             {times(incident)}
             {section("What happened", &incident.summary)}{section("Root cause", &incident.root_cause)}{section("Lessons", &incident.lessons)}
@@ -49,8 +49,10 @@ fn when(time: &str) -> String {
 
 fn times(incident: &Incident) -> AnyView {
     let reached = |label: &'static str, at: Option<&String>| {
-        let after =
-            at.and_then(|at| between(&incident.opened_at, at)).map(|took| format!("after {}", format::span(took)));
+        let after = at
+            .filter(|at| **at != incident.opened_at)
+            .and_then(|at| between(&incident.opened_at, at))
+            .map(|took| format!("after {}", format::span(took)));
         let at = at.map_or_else(|| "not yet".to_owned(), |at| when(at));
         view! { <div><dt>{label}</dt><dd>{at}<small>{after}</small></dd></div> }
     };
@@ -105,7 +107,7 @@ fn clocks(incident: &Incident) -> AnyView {
 
 fn timeline(incident: &Incident) -> AnyView {
     let lines = incident.timeline.nodes.iter().rev().map(|line| {
-        view! { <li><time datetime=line.at.clone()>{when(&line.at)}</time><span class="lines">{c::text(&line.text)}</span><span class="muted">{c::text(&line.actor)}</span></li> }
+        view! { <li><time datetime=line.at.clone()>{when(&line.at).trim_end_matches(" UTC").to_owned()}</time><span class="lines">{c::text(&line.text)}</span><span class="muted">{c::text(&line.actor)}</span></li> }
     });
     let total = incident.timeline.total_count;
     let shown = i64::try_from(incident.timeline.nodes.len()).unwrap_or_default();

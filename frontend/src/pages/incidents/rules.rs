@@ -5,8 +5,12 @@ use leptos::prelude::*;
 use super::{PATH, may, parts};
 use crate::{
     components as c, format,
-    gql::{self, CorrelationRuleList, SetCorrelationRule, correlation_rule_list as data, set_correlation_rule},
+    gql::{
+        self, CorrelationGroup, CorrelationRuleList, SetCorrelationRule, correlation_rule_list as data,
+        set_correlation_rule,
+    },
     load::load,
+    pages::runtime,
     url::Params,
 };
 
@@ -25,7 +29,7 @@ pub fn rules() -> AnyView {
                 <div><p class="answer"><b>{format!("{on} of {} rules are on.", data.correlation_rules.len())}</b></p>
                     <p class="sub">"What fits a rule within its window becomes one incident for each agent, run, model or asset, however much of it there is."</p></div>
                 <div class="tbl"><table><caption class="vh">"Rules"</caption>
-                    <thead><tr>{c::head("Rule", "", "")}{c::head("Severity", "w", "88px")}{c::head("One for each", "p1 w", "96px")}{c::head("Window", "num p1 w", "84px")}{c::head("From", "num p2 w", "136px")}{c::head("State", "num w", "116px")}</tr></thead>
+                    <thead><tr>{c::head("Rule", "", "")}{c::head("Severity", "w", "88px")}{c::head("One for each", "p1 w", "96px")}{c::head("Window", "num p1 w", "84px")}{c::head("From so many", "p2 w", "144px")}{c::head("State", "num w", "116px")}</tr></thead>
                     <tbody>{rows.collect_view()}</tbody></table></div>
             }
             .into_any()
@@ -35,7 +39,11 @@ pub fn rules() -> AnyView {
 }
 
 fn row(rule: &Rule) -> AnyView {
-    let title = rule.title.replace("{name}", rule.group.label());
+    let of = match rule.group {
+        CorrelationGroup::Agent | CorrelationGroup::Asset => format!("an {}", rule.group.label()),
+        group => format!("a {}", group.label()),
+    };
+    let title = runtime::title(&rule.title.replace("{name}", &of));
     let body = |enabled| {
         gql::body::<SetCorrelationRule>(set_correlation_rule::Variables {
             id: rule.id.clone(),
@@ -57,7 +65,7 @@ fn row(rule: &Rule) -> AnyView {
     let incidents = Params::default().with("rule", &rule.id).with("view", "all").on(PATH);
     view! {
         <tr class="row tall" class:off=!rule.enabled><td class="u-wrap"><b>{title}</b><p class="muted">{rule.description.clone()}</p><p><span class="id muted">{format!("{} v{}", rule.id, rule.version)}</span>" "<a class="link" href=incidents>"its incidents"</a></p></td>
-            <td>{c::severity(rule.severity)}</td><td class="p1">{rule.group.label()}</td><td class="num p1">{format::span(rule.window_minutes * 60)}</td><td class="num p2">{threshold}</td><td class="num">{toggle}</td></tr>
+            <td>{c::severity(rule.severity)}</td><td class="p1">{rule.group.label()}</td><td class="num p1">{format::span(rule.window_minutes * 60)}</td><td class="p2">{threshold}</td><td class="num">{toggle}</td></tr>
     }
     .into_any()
 }

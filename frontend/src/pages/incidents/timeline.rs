@@ -74,10 +74,13 @@ fn proof(evidence: &Value) -> AnyView {
         link("incident", "incident", super::PATH),
         link("run", "playbook_run", "/playbooks/runs"),
     ];
+    let ticket = text("url").filter(|url| url.starts_with("https://") || url.starts_with("http://"));
+    let ticket = ticket.map(|url| view! { " "<a class="link" href=url.to_owned() rel="external noreferrer noopener" target="_blank">"ticket"</a> });
     let rule = text("rule").map(|rule| view! { " "<span class="id muted">{c::clean(rule)}</span> });
     // What the line's words or its links say already.
     let said = [
-        "event", "session", "finding", "incident", "run", "rule", "asset", "from", "to", "playbook", "kind", "article",
+        "event", "session", "finding", "incident", "run", "rule", "asset", "from", "to", "playbook", "kind", "version",
+        "url", "article",
     ];
     let rest: serde_json::Map<String, Value> = parts
         .iter()
@@ -88,5 +91,5 @@ fn proof(evidence: &Value) -> AnyView {
         let text = serde_json::to_string_pretty(&rest).unwrap_or_default();
         view! { <details class="proof"><summary>"Evidence"</summary><pre class="code" tabindex="0">{c::text(&text)}</pre></details> }
     });
-    view! { {rule}{links.into_iter().flatten().collect_view()}{rest} }.into_any()
+    view! { {rule}{ticket}{links.into_iter().flatten().collect_view()}{rest} }.into_any()
 }

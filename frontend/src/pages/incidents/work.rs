@@ -26,7 +26,7 @@ pub fn containments(incident: &Incident, params: &Params) -> AnyView {
     let button = if may("agent:quarantine") && incident.merged_into.is_none() {
         match agents.as_slice() {
             [] => c::none(),
-            [one] => view! { <a class="btn sm" href=order(&one.id) data-key="q" data-noscroll="">{icon(icons::BAN)}"Quarantine "{c::text(&one.name)}"… "<kbd>"q"</kbd></a> }.into_any(),
+            [one] => view! { <a class="btn sm" href=order(&one.id) data-key="q" data-noscroll="">{icon(icons::BAN)}<span class="cut">{format!("Quarantine {}…", c::clean(&one.name))}</span><kbd>"q"</kbd></a> }.into_any(),
             all => {
                 let items = all.iter().map(|one| view! { <a class="item" href=order(&one.id) data-noscroll="">{c::text(&one.name)}</a> });
                 view! { <details class="menu to-end"><summary class="btn sm" data-key="q">{icon(icons::BAN)}"Quarantine… "<kbd>"q"</kbd></summary><div class="pop tall"><h3>"Which agent"</h3>{items.collect_view()}</div></details> }.into_any()
@@ -46,7 +46,7 @@ pub fn containments(incident: &Incident, params: &Params) -> AnyView {
         .map(|agent| containment::contain(agent.to_owned(), Some(incident.id.clone()), here.clone()));
     let list = containment::panels(filter, nothing, here.clone(), params.get("release").map(str::to_owned));
     let content = view! { {asked}<div class="nested">{list}</div> };
-    c::section("h-containment", "Containment", "proven at every enforcement point", button, content.into_any())
+    c::section("h-containment", "Containment", "", button, content.into_any())
 }
 
 /// The runs for the incident: the newest that is under way with its steps, the others as lines.

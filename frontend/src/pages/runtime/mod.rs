@@ -161,7 +161,7 @@ fn reason_of<'a>(reason: &'a str, rule: &'a str) -> &'a str {
 }
 
 /// With a capital at the beginning, as a sentence has.
-fn title(text: &str) -> String {
+pub(super) fn title(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
 }
