@@ -55,11 +55,9 @@ fn page(incident: &Incident, params: &Params) -> AnyView {
             {about::merged(incident)}
             {form}
             <div class="inc">
+                <div class="stack now">{path(incident)}{acts.then(|| actions(incident, params))}{clocks(incident, acts)}</div>
                 <div class="stack">{timeline::timeline(incident, acts, params.get("after").is_some())}{about::panel(incident)}</div>
                 <div class="stack">
-                    {path(incident)}
-                    {acts.then(|| actions(incident, params))}
-                    {clocks(incident, acts)}
                     {work::containments(incident, params)}
                     {work::runs(incident)}
                     {people::panel(incident, acts)}

@@ -238,7 +238,7 @@ fn table(nodes: &[Node]) -> AnyView {
             <tr class="row" data-id=node.id.clone()>
                 <td class="tbl-sev">{c::severity(node.severity)}</td>
                 <td class="mono muted p1">{name(node.number)}</td>
-                <td title=c::clean(&node.title)><a href=url(&node.id) data-open="">{c::text(&node.title)}</a></td>
+                <td class="wraps" title=c::clean(&node.title)><a href=url(&node.id) data-open="">{c::text(&node.title)}</a></td>
                 <td class="p1">{status(node.status)}</td><td>{pressing(node)}</td>
                 <td class="p2">{asset}</td><td class="num p3">{format::count(node.event_count)}</td><td class="p25">{who}</td><td class="num muted p1">{c::age(&node.opened_at)}</td>
             </tr>
