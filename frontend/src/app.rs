@@ -30,6 +30,8 @@ pub enum Page {
     Runtime,
     /// `/playbooks/…`: one page here, since the server knows its parts.
     Playbooks,
+    /// `/incidents/…`: one page here, since the server knows its parts.
+    Incidents,
     /// `/imports`
     Imports,
     /// `/imports/:id`
@@ -82,6 +84,7 @@ impl Page {
             (Some("inventory"), Some(id), Some("runtime")) => Self::AssetRuntime(url::decode(id)),
             (Some("runtime"), ..) => Self::Runtime,
             (Some("playbooks"), ..) => Self::Playbooks,
+            (Some("incidents"), ..) => Self::Incidents,
             (Some("imports"), None, _) => Self::Imports,
             (Some("imports"), Some(id), None) => Self::Report(url::decode(id)),
             (Some("formats"), None, _) => Self::Formats,

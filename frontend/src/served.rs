@@ -3,6 +3,7 @@
 //! A page without state of its own, made of facts, links and forms, has no code in the browser's module: the server renders it as any
 //! other, the browser puts the server's markup in its place (`docs/adr/009-pages-that-only-the-server-renders.md`). What such a page
 //! does in the browser, it says in attributes, which `browser/attributes.rs` reads for all pages: `data-nav`, `data-act`, `data-copy`.
+//! `data-key="t"` on a link or button: the letter clicks it; on the summary of a menu, it opens it.
 
 use leptos::prelude::*;
 
@@ -123,6 +124,10 @@ fn on_key(event: leptos::ev::KeyboardEvent) {
         "/" => browser::focus(".searchbox input"),
         "e" => browser::focus(".decide input"),
         "Escape" => browser::click(".drawer [data-close]"),
+        // Whatever the page says its keys are: one letter each.
+        key if key.len() == 1 && key.bytes().all(|byte| byte.is_ascii_lowercase()) => {
+            browser::press(&format!("[data-key={key}]"));
+        }
         _ => return,
     }
     event.prevent_default();

@@ -1,6 +1,7 @@
 //! A person's way through the dashboard, in a real Chromium: set-up, sign-in, import by drag-and-drop, filter, triage by keyboard, dark
 //! mode, every page, sign-out; a phone; and pages without script.
 
+mod incidents;
 mod playbooks;
 mod runtime;
 
@@ -184,6 +185,10 @@ async fn every_page(url: &str, browser: &Browser) -> Result<()> {
         "/runtime/sensors",
         "/runtime/policies",
         "/runtime/policies/new",
+        "/incidents",
+        "/incidents/board",
+        "/incidents/rules",
+        "/incidents/new",
         "/playbooks",
         "/playbooks/new",
         "/playbooks/runs",
@@ -230,6 +235,9 @@ async fn a_phone_shows_everything_without_sideways_scrolling() -> Result<()> {
         "/imports",
         "/audit",
         "/settings/members",
+        "/incidents",
+        "/incidents/board",
+        "/incidents/rules",
         "/runtime",
         "/runtime/events",
         "/runtime/sensors",

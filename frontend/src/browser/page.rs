@@ -160,16 +160,28 @@ pub fn click(selector: &str) {
     }
 }
 
+/// Clicks the first element that matches; of a menu it opens or closes it.
+pub fn press(selector: &str) {
+    match find(selector).and_then(|e| e.closest("details.menu").ok().flatten()) {
+        Some(menu) => toggle(&menu),
+        None => click(selector),
+    }
+}
+
 /// Opens or closes the first `details` that matches and moves the focus into it.
 pub fn toggle_details(selector: &'static str) {
     if let Some(details) = find(selector) {
-        let open = details.has_attribute("open");
-        close_menus();
-        if !open {
-            let _ = details.set_attribute("open", "");
-            if let Ok(Some(first)) = details.query_selector(".pop a, .pop input, .pop select, .pop button") {
-                let _ = first.unchecked_into::<HtmlElement>().focus();
-            }
+        toggle(&details);
+    }
+}
+
+fn toggle(details: &Element) {
+    let open = details.has_attribute("open");
+    close_menus();
+    if !open {
+        let _ = details.set_attribute("open", "");
+        if let Some(first) = find_in(details, ".pop :is(a, input:not([type=hidden]), select, button)") {
+            let _ = first.unchecked_into::<HtmlElement>().focus();
         }
     }
 }

@@ -38,11 +38,13 @@ pub fn part_of(page: &Document) -> String {
     page.get_element_by_id(ID).map(|element| element.inner_html()).unwrap_or_default()
 }
 
-/// After new markup is in its place: the row that had the focus gets it back, and what the address names is shown.
+/// After new markup is in its place: the row that had the focus gets it back, or the field that the page begins with gets it, and what
+/// the address names is shown.
 pub fn served_anew(row: Option<String>) {
     if let Some(row) = row {
         restore_row(row);
     }
+    super::page::focus(".served [autofocus]");
     request_animation_frame(|| {
         let name = window().location().hash().unwrap_or_default();
         if let Some(target) =

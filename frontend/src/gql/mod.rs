@@ -5,6 +5,8 @@
 //! one kind of resource for all pages, and the text that the server rendered from is what the browser hydrates from.
 
 #[cfg(not(feature = "hydrate"))]
+mod incidents;
+#[cfg(not(feature = "hydrate"))]
 mod notify;
 mod operations;
 #[cfg(not(feature = "hydrate"))]
@@ -14,6 +16,8 @@ mod read;
 mod runtime;
 mod transport;
 
+#[cfg(not(feature = "hydrate"))]
+pub use incidents::*;
 #[cfg(not(feature = "hydrate"))]
 pub use notify::*;
 pub use operations::*;

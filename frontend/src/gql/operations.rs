@@ -96,6 +96,8 @@ operations! {
     Navigation in "src/gql/navigation.graphql";
     /// Everything of the first page.
     Overview in "src/gql/overview.graphql";
+    /// How the organization does with its incidents.
+    IncidentFigures in "src/gql/incident_figures.graphql";
     /// A page of findings with the counts of the saved views.
     FindingList in "src/gql/finding_list.graphql";
     /// One finding with evidence, occurrences and history.

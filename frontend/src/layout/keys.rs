@@ -7,14 +7,15 @@ use crate::{
     state,
 };
 
-const KEYS: [(&str, &str); 12] = [
+const KEYS: [(&str, &str); 13] = [
     ("⌘K", "Search pages, assets and findings"),
     ("j", "Next row"),
     ("k", "Previous row"),
     ("x", "Select the row; with shift and click, all up to it"),
     ("Enter", "Open the row in the drawer"),
-    ("e", "Decide"),
+    ("e", "Decide; on an incident: comment"),
     ("a", "Assign"),
+    ("b", "Press the button that shows this letter; so with all letters on buttons"),
     ("f", "Filter"),
     ("/", "Search in the list"),
     ("z", "Take back what the toast says"),

@@ -82,7 +82,7 @@ fn follow_live_events() {
         news.update(|news| match topic {
             "finding" => news.findings += 1,
             "report" => news.reports += 1,
-            "event" | "policy" | "sensor" | "containment" | "playbook" => news.runtime += 1,
+            "event" | "policy" | "sensor" | "containment" | "playbook" | "incident" => news.runtime += 1,
             _ => news.posture += 1,
         });
     });

@@ -20,11 +20,16 @@ struct Hit {
     url: String,
 }
 
-const PAGES: [(&str, &str, &str); 18] = [
+const PAGES: [(&str, &str, &str); 23] = [
     ("Overview", "/", icons::LAYOUT_DASHBOARD),
     ("Findings", "/findings", icons::BUG),
     ("Critical findings", "/findings?severity=CRITICAL", icons::BUG),
     ("Inventory", "/inventory", icons::BOXES),
+    ("Incidents", "/incidents", icons::SIREN),
+    ("Incidents on a board", "/incidents/board", icons::SIREN),
+    ("Open an incident", "/incidents/new", icons::SIREN),
+    ("Playbooks", "/playbooks", icons::BOOK_OPEN),
+    ("Containment of agents", "/runtime/containment", icons::BAN),
     ("Runtime", "/runtime", icons::ACTIVITY),
     ("Runtime events", "/runtime/events", icons::ACTIVITY),
     ("Sessions of agents", "/runtime/sessions", icons::ACTIVITY),

@@ -25,7 +25,7 @@ pub fn side(page: Memo<Page>, viewer: data::FrameViewer) -> AnyView {
             <button class="find" type="button" aria-keyshortcuts="Control+K Meta+K" on:click=move |_| app.palette.set(true)>
                 {icon(icons::SEARCH)}<span class="label">"Search"</span><kbd>"⌘K"</kbd>
             </button>
-            {load::<Navigation>("The counts", none, || navigation::Variables {}, move |counts| links(page, counts.posture))}
+            {load::<Navigation>("The counts", none, || navigation::Variables {}, move |counts| links(page, &counts))}
             <div class="foot">
                 <details class="menu up who">
                     <summary class="btn quiet sm"><span class="avatar" aria-hidden="true">{format::initials(&name)}</span><span class="label cut">{text(&name)}</span></summary>
@@ -66,7 +66,7 @@ fn organizations(viewer: data::FrameViewer) -> AnyView {
     .into_any()
 }
 
-fn links(page: Memo<Page>, counts: navigation::NavigationPosture) -> AnyView {
+fn links(page: Memo<Page>, counts: &navigation::ResponseData) -> AnyView {
     let link = move |href: &'static str,
                      label: &'static str,
                      markup: &'static str,
@@ -84,13 +84,17 @@ fn links(page: Memo<Page>, counts: navigation::NavigationPosture) -> AnyView {
     let playbooks = state::viewer()
         .can("playbook:read")
         .then(|| link("/playbooks", "Playbooks", icons::BOOK_OPEN, None, |p| *p == Page::Playbooks));
-    let (findings, assets) = (Some(counts.open_findings), Some(counts.assets));
+    let incidents = state::viewer().can("incident:read").then(|| {
+        link("/incidents", "Incidents", icons::SIREN, Some(counts.incident_metrics.open), |p| *p == Page::Incidents)
+    });
+    let (findings, assets) = (Some(counts.posture.open_findings), Some(counts.posture.assets));
     view! {
         <ul class="nav">
             {link("/", "Overview", icons::LAYOUT_DASHBOARD, None, |p| *p == Page::Overview)}
             {link("/findings", "Findings", icons::BUG, findings, |p| matches!(p, Page::Findings | Page::Finding(_)))}
             {link("/inventory", "Inventory", icons::BOXES, assets, |p| matches!(p, Page::Inventory | Page::Asset(_) | Page::AssetRuntime(_)))}
             {runtime}
+            {incidents}
             {playbooks}
         </ul>
         <h2 class="label">"Evidence"</h2>

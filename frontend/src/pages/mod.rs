@@ -5,6 +5,8 @@ mod audit;
 mod findings;
 mod formats;
 mod imports;
+#[cfg(not(feature = "hydrate"))]
+mod incidents;
 mod inventory;
 #[cfg(not(feature = "hydrate"))]
 mod notify;
@@ -41,7 +43,7 @@ pub fn page(page: &Page) -> AnyView {
         Page::Finding(id) => findings::finding(id),
         Page::Inventory => inventory::inventory(),
         Page::Asset(id) => asset::asset(id),
-        Page::AssetRuntime(_) | Page::Runtime | Page::Playbooks => served::served(),
+        Page::AssetRuntime(_) | Page::Runtime | Page::Playbooks | Page::Incidents => served::served(),
         Page::Imports => imports::imports(),
         Page::Report(id) => report::report(id),
         Page::Formats => formats::formats(),

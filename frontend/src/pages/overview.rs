@@ -7,7 +7,7 @@ use crate::{
     charts::{self, DayBars, TrendPoint},
     components::{self as c, none},
     format,
-    gql::{Overview, overview as data},
+    gql::{IncidentFigures, Overview, incident_figures, overview as data},
     icons::{self, icon},
     layout,
     load::load,
@@ -38,6 +38,7 @@ fn page(data: data::ResponseData) -> AnyView {
             {answer(&posture)}
             {hero(&posture)}
             <section class="layers" aria-label="Risk by layer">{posture.layers.iter().map(layer).collect_view()}</section>
+            {incidents()}
             <div class="grid">
                 <div class="c6 stack">{riskiest(&posture)}{reports(data.reports.nodes)}</div>
                 <div class="c6 stack">{changed(&posture)}{newest(data.findings.nodes)}{gaps(&posture)}</div>
@@ -142,6 +143,45 @@ fn layer(layer: &data::OverviewPostureLayers) -> AnyView {
         </a>
     }
     .into_any()
+}
+
+/// How the organization does with its incidents.
+fn incidents() -> AnyView {
+    if !state::viewer().can("incident:read") {
+        return none();
+    }
+    load::<IncidentFigures>(
+        "The incidents",
+        none,
+        || incident_figures::Variables {},
+        |data| {
+            let figures = data.incident_metrics;
+            let all = view! { <a href="/incidents">"All incidents"</a> }.into_any();
+            if figures.ever == 0 {
+                let text = view! { <p class="muted">"None so far. Findings and events that fit a "<a class="link" href="/incidents/rules">"rule"</a>" open one by themselves."</p> };
+                return c::section("h-incidents", "Incidents", none(), all, text.into_any());
+            }
+            let tile = |label: &'static str, figure: String, note: AnyView, href: &'static str| {
+                view! { <a href=href><dl><dt>{label}</dt><dd><span class="figure2">{figure}</span><small>{note}</small></dd></dl></a> }
+            };
+            let mean = |label, seconds: Option<f64>, note: &'static str| {
+                #[expect(clippy::cast_possible_truncation, reason = "whole seconds are shown")]
+                let figure = seconds.map_or_else(|| "–".to_owned(), |seconds| format::span(seconds as i64));
+                tile(label, figure, note.into_any(), "/incidents?view=all")
+            };
+            let late = match (figures.overdue, figures.oldest_opened_at) {
+                (0, None) => "all are closed".into_any(),
+                (0, Some(oldest)) => view! { "the oldest opened "{c::ago(&oldest)} }.into_any(),
+                (late, _) => view! { <span class="bad">{format::count(late)}" behind a clock"</span> }.into_any(),
+            };
+            let tiles = view! {
+                <div class="tiles">{tile("Open", format::count(figures.open), late, "/incidents")}{mean("Time to acknowledge", figures.mtta, "mean, opened to triaged")}{mean("Time to containment", figures.time_to_containment, "mean, opened to contained")}{mean("Time to resolve", figures.mttr, "mean, opened to closed")}</div>
+            };
+            let aside =
+                format!("30 days, {} opened, {} closed", format::count(figures.opened), format::count(figures.closed));
+            c::section("h-incidents", "Incidents", aside, all, tiles.into_any())
+        },
+    )
 }
 
 fn riskiest(posture: &data::OverviewPosture) -> AnyView {

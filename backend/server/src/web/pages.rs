@@ -175,6 +175,7 @@ const fn pattern(page: &Page) -> &'static str {
         Page::AssetRuntime(_) => "/inventory/{id}/runtime",
         Page::Runtime => "/runtime/{part}",
         Page::Playbooks => "/playbooks/{part}",
+        Page::Incidents => "/incidents/{part}",
         Page::Imports => "/imports",
         Page::Report(_) => "/imports/{id}",
         Page::Formats => "/formats",

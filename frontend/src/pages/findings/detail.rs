@@ -107,8 +107,12 @@ fn page(finding: &data::FindingDetailFinding) -> AnyView {
         content.map_or_else(none, |content| c::section(id, title, none(), none(), content))
     };
     let status = c::status(finding.status);
+    let incident = state::viewer().can("incident:write").then(|| {
+        let about = Params::default().with("finding", &finding.id).with("asset", &finding.asset.id);
+        view! { <a class="btn sm" href=about.with("about", &finding.title).on("/incidents/new")>{icon(icons::SIREN)}"Open incident"</a> }
+    });
     view! {
-        {layout::top(Some(("Findings", "/findings")), &finding.title, view! { <span class="muted wide">"Seen "{c::ago(&finding.last_seen)}</span> }.into_any())}
+        {layout::top(Some(("Findings", "/findings")), &finding.title, view! { <span class="muted wide">"Seen "{c::ago(&finding.last_seen)}</span>{incident} }.into_any())}
         <div class="page stack">
             <div>
                 <p class="answer"><b>{finding.severity.label()}" on "</b><a href=c::asset_url(&finding.asset.id)>{c::text(&finding.asset.name)}</a>": "{c::text(&finding.title)}</p>

@@ -6,6 +6,8 @@ mod playbook;
 mod run;
 mod runs;
 
+pub use run::steps;
+
 use leptos::prelude::*;
 use stance_shared::PlaybookRunStatus;
 
@@ -52,12 +54,13 @@ fn playbook_url(id: &str) -> String {
     format!("/playbooks/{}", encode(id))
 }
 
-fn run_url(id: &str) -> String {
+/// The page of a run.
+pub fn run_url(id: &str) -> String {
     format!("/playbooks/runs/{}", encode(id))
 }
 
 /// A run's status; what went wrong stands out.
-fn status(status: PlaybookRunStatus, dry_run: bool) -> AnyView {
+pub fn status(status: PlaybookRunStatus, dry_run: bool) -> AnyView {
     let word = if dry_run { "Dry run" } else { status.label() };
     let class = match status {
         PlaybookRunStatus::Running if !dry_run => "state on",

@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 use stance_shared::{PlaybookRunStatus, PlaybookStepState};
 
-use super::{may, playbook_url, status};
+use super::{may, playbook_url, run_url, status};
 use crate::{
-    components as c,
+    components as c, format,
     gql::{
         self, ApprovePlaybookStep, CancelPlaybookRun, CompletePlaybookTask, PausePlaybookRun, PlaybookRunDetail,
         ResumePlaybookRun, RetryPlaybookStep, UndoPlaybookStep, approve_playbook_step, cancel_playbook_run,
@@ -119,6 +119,40 @@ fn view_of(run: &Run, step: &Step, part: bool) -> AnyView {
         <li class="nt" data-state=state class:part=part>{icon(mark(step.state))}
             <div><b>{c::text(&step.step.title)}</b>" "<span class="id muted">{what}</span>{red}" "<span class="muted">{word}</span>{again}" "{when}
                 <div class="ev">{plan}{answer}{outcome}{evidence}{step.can.iter().map(|can| act(run, step, can)).collect_view()}</div></div></li>
+    }
+    .into_any()
+}
+
+/// A run in short, for the page of its incident: each step on a line, and what waits for somebody with its form.
+pub fn steps(run: &Run) -> AnyView {
+    let parts: Vec<&str> = run.steps.iter().flat_map(|step| &step.step.parts).map(|part| part.id.as_str()).collect();
+    // What comes later unfolds.
+    let begun = run.steps.iter().rposition(|step| step.state != PlaybookStepState::Pending).map_or(0, |at| at + 1);
+    let (now, later) = run.steps.split_at(run.steps.len().min(begun + 2));
+    let short = |step: &Step| {
+        let waits = step.can.iter().any(|can| can == "approve" || can == "complete");
+        let aside = match (&step.at, waits) {
+            (_, true) => view! { <b>{if step.step.kind == "approval" { "needs approval" } else { "to do" }}{step.step.role.as_ref().map(|role| format!(", {}", role.to_lowercase()))}</b> }.into_any(),
+            (Some(at), false) => view! { {(step.state != PlaybookStepState::Done).then(|| format!("{} ", step.state.label().to_lowercase()))}{c::ago(at)} }.into_any(),
+            (None, false) => c::none(),
+        };
+        let forms = (!step.can.is_empty()).then(|| {
+            let outcome =
+                (!step.outcome.is_empty() && !waits).then(|| view! { <p class="t2">{c::text(&step.outcome)}</p> });
+            let waiting = step.can.iter().filter(|can| *can != "undo").map(|can| act(run, step, can)).collect_view();
+            view! { <div class="do">{outcome}{waiting}</div> }
+        });
+        view! {
+            <li data-state=step.state.as_str().to_ascii_lowercase() aria-current=waits.then_some("step") class:part=parts.contains(&step.step.id.as_str())>{icon(mark(step.state))}
+                <span class="cut" title=c::clean(&step.step.title)>{c::text(&step.step.title)}</span><span class="muted">{aside}</span>{forms}</li>
+        }
+    };
+    let more = (!later.is_empty()).then(|| {
+        view! { <details class="more"><summary>{format!("{} later", format::counted(i64::try_from(later.len()).unwrap_or_default(), "step", "steps"))}</summary><ol class="steps">{later.iter().map(short).collect_view()}</ol></details> }
+    });
+    view! {
+        <p class="meta"><a class="link" href=run_url(&run.id)>{c::text(&run.title)}</a><span>"version "{run.version}</span>{status(run.status, run.dry_run)}<span>"began "{c::ago(&run.started_at)}</span></p>
+        <ol class="steps">{now.iter().map(short).collect_view()}</ol>{more}
     }
     .into_any()
 }

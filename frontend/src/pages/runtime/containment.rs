@@ -29,7 +29,7 @@ pub fn containment(params: Params) -> AnyView {
         let after = params.get("after").map(str::to_owned);
         move || data::Variables { filter: None, first: Some(20), after: after.clone() }
     };
-    let contain = params.get("contain").filter(|_| may("agent:quarantine")).map(|agent| contain(agent.to_owned()));
+    let contain = params.get("contain").map(|agent| contain(agent.to_owned(), None, PATH.to_owned()));
     let page = load::<ContainmentList>("The containments", c::table_skeleton, variables, move |data| {
         content(&data.containments, &params)
     });
@@ -50,26 +50,32 @@ pub fn of_agent(id: String) -> AnyView {
         let href = Params::default().with("contain", &id).on(PATH);
         view! { <a class="btn sm" href=href>{icon(icons::BAN)}"Contain it"</a> }
     });
-    let list = panels(filter, "Nothing keeps it from acting.");
+    let list = panels(filter, "Nothing keeps it from acting.", PATH.to_owned(), None);
     c::section("h-containment", "Containment", "proven at every enforcement point", more.into_any(), list)
 }
 
 /// The panels of the containments that a filter names: by agent, or by incident for its page; `nothing` is said when there are none.
-pub fn panels(filter: data::ContainmentFilter, nothing: &'static str) -> AnyView {
+/// Releasing one leads to the page `here` with its id as `release`.
+pub fn panels(
+    filter: data::ContainmentFilter,
+    nothing: &'static str,
+    here: String,
+    release: Option<String>,
+) -> AnyView {
     let variables = move || data::Variables { filter: Some(filter.clone()), first: Some(10), after: None };
     load::<ContainmentList>("The containments", none, variables, move |data| {
         let nodes = &data.containments.nodes;
         if nodes.is_empty() {
             return view! { <p class="muted">{nothing}</p> }.into_any();
         }
-        nodes.iter().map(|one| panel(one, None)).collect_view().into_any()
+        nodes.iter().map(|one| panel(one, release.as_deref(), &here)).collect_view().into_any()
     })
 }
 
 fn content(list: &data::ContainmentListContainments, params: &Params) -> AnyView {
     let (open, over): (Vec<_>, Vec<_>) = list.nodes.iter().partition(|one| one.released_at.is_none());
     let release = params.get("release").filter(|_| may("agent:release"));
-    let panels = open.iter().map(|one| panel(one, release)).collect_view();
+    let panels = open.iter().map(|one| panel(one, release, PATH)).collect_view();
     let nobody = open.is_empty().then(|| {
         c::empty(
             "Nobody is contained",
@@ -109,7 +115,7 @@ fn status(status: ContainmentStatus) -> AnyView {
     view! { <span class=class>{icon(mark)}{status.label()}</span> }.into_any()
 }
 
-fn panel(one: &Containment, release: Option<&str>) -> AnyView {
+fn panel(one: &Containment, release: Option<&str>, here: &str) -> AnyView {
     let children = one.agents.len().saturating_sub(1);
     let more = (children > 0).then(|| {
         format!(
@@ -128,8 +134,8 @@ fn panel(one: &Containment, release: Option<&str>) -> AnyView {
         view! { <span>"ended "{c::stamp(at)}" by "{c::text(by)}": "{c::text(why)}</span> }
     });
     let end = (one.ended_at.is_none() && may("agent:release"))
-        .then(|| view! { <a class="btn sm" href=Params::default().with("release", &one.id).on(PATH) data-noscroll="">"Release"</a> });
-    let form = release.filter(|id| *id == one.id && one.ended_at.is_none()).map(|_| release_form(one));
+        .then(|| view! { <a class="btn sm" href=Params::default().with("release", &one.id).on(here) data-noscroll="">"Release"</a> });
+    let form = release.filter(|id| *id == one.id && one.ended_at.is_none()).map(|_| release_form(one, here));
     let phase = if one.ended_at.is_some() { EnforcementPhase::Release } else { EnforcementPhase::Contain };
     let rows: Vec<&Enforcement> = one.points.iter().filter(|row| row.phase == phase).collect();
     let heading = view! { {c::asset(&one.agent.id, one.agent.kind, &one.agent.name)}{more} };
@@ -193,22 +199,25 @@ fn past(over: &[&Containment]) -> AnyView {
     c::section("h-over", "Over", "released or expired, and proven", none(), body)
 }
 
-fn release_form(one: &Containment) -> AnyView {
+fn release_form(one: &Containment, here: &str) -> AnyView {
     let body = gql::body::<ReleaseAgent>(release_agent::Variables { id: one.id.clone(), reason: String::new() });
     view! {
-        <form class="form-line" method="post" data-act=body data-done="The release is under way" data-then=PATH>
-            <div class="field"><label for="f-reason">"Why it may act again"</label><input class="input" id="f-reason" name="reason" required maxlength="2000" autocomplete="off"/><p class="err" role="alert"></p></div>
-            <button class="btn primary">"Release the agent"</button><a class="btn" href=PATH data-noscroll="">"Keep"</a>
+        <form class="form-line" method="post" data-act=body data-done="The release is under way" data-then=here.to_owned()>
+            <div class="field"><label for="f-reason">"Why it may act again"</label><input class="input" id="f-reason" name="reason" required maxlength="2000" autocomplete="off" autofocus=""/><p class="err" role="alert"></p></div>
+            <button class="btn primary">"Release the agent"</button><a class="btn" href=here.to_owned() data-noscroll="">"Keep"</a>
             <p class="err" role="alert"></p>
         </form>
     }
     .into_any()
 }
 
-/// What containing an agent would stop, and the order.
-fn contain(agent: String) -> AnyView {
+/// What containing an agent would stop, and the order; for an incident where one is given. Then it goes on at `here`.
+pub fn contain(agent: String, incident: Option<String>, here: String) -> AnyView {
+    if !may("agent:quarantine") {
+        return none();
+    }
     let variables = move || quarantine_preview::Variables { agent: agent.clone() };
-    load::<QuarantinePreview>("What would be contained", none, variables, |data| {
+    load::<QuarantinePreview>("What would be contained", none, variables, move |data| {
         let (Some(asset), radius) = (data.asset, data.quarantine_preview) else {
             return view! { <p class="note" role="alert">"There is no such agent."</p> }.into_any();
         };
@@ -217,7 +226,7 @@ fn contain(agent: String) -> AnyView {
             grade: ContainmentGrade::BlockAll,
             reason: String::new(),
             expires_at: None,
-            incident: None,
+            incident: incident.clone(),
         });
         let grades = ContainmentGrade::ALL
             .iter()
@@ -242,11 +251,11 @@ fn contain(agent: String) -> AnyView {
         let nobody = (radius.points == 0)
             .then(|| view! { <p class="state bad">{icon(icons::TRIANGLE_ALERT)}"No enforcement point is alive."</p> });
         let form = view! {
-            <form class="form-line" method="post" data-act=body data-done="The agent is being contained" data-then=PATH>
+            <form class="form-line" method="post" data-act=body data-done="The agent is being contained" data-then=here.clone()>
                 {c::choice("grade", "Grade", grades.collect(), "BLOCK_ALL")}
-                <div class="field"><label for="f-reason">"Reason"</label><input class="input" id="f-reason" name="reason" required maxlength="2000" autocomplete="off" placeholder="What it did, and who saw it"/><p class="err" role="alert"></p></div>
+                <div class="field"><label for="f-reason">"Reason"</label><input class="input" id="f-reason" name="reason" required maxlength="2000" autocomplete="off" placeholder="What it did, and who saw it" autofocus=""/><p class="err" role="alert"></p></div>
                 <div class="field slim"><label for="f-expires">"Ends by itself"</label><select class="input" id="f-expires" name="expiresAt">{ends()}</select><p class="err" role="alert"></p></div>
-                <button class="btn primary">{icon(icons::BAN)}"Contain"</button><a class="btn" href=PATH data-noscroll="">"Cancel"</a>
+                <button class="btn primary">{icon(icons::BAN)}"Contain"</button><a class="btn" href=here.clone() data-noscroll="">"Cancel"</a>
                 <p class="err" role="alert"></p>
             </form>
         };

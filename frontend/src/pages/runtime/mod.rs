@@ -53,6 +53,7 @@ pub fn served() -> AnyView {
     let params = Params::parse(&location.search.get_untracked());
     let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(url::decode).collect();
     match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["incidents", rest @ ..] => super::incidents::served(rest, params),
         ["runtime"] => overview::overview(params),
         ["runtime", "events"] => events::events(params),
         ["runtime", "events", id] => event::event((*id).to_owned()),
@@ -127,7 +128,7 @@ pub(super) fn switch<const N: usize>(
 }
 
 /// A verdict: its icon and word; only a block stands out.
-fn verdict(verdict: Verdict) -> AnyView {
+pub(super) fn verdict(verdict: Verdict) -> AnyView {
     let markup = match verdict {
         Verdict::Allow => icons::CHECK,
         Verdict::Flag => icons::FLAG,
@@ -149,7 +150,7 @@ const fn done(verdict: Verdict) -> &'static str {
 }
 
 /// The id of a category's key: `LLM01` of `owasp-llm@2025:LLM01`.
-fn category(key: &str) -> AnyView {
+pub(super) fn category(key: &str) -> AnyView {
     let id = c::clean(key.rsplit(':').next().unwrap_or(key));
     view! { <span class="id" title=c::clean(key)>{id}</span> }.into_any()
 }
@@ -160,7 +161,7 @@ fn reason_of<'a>(reason: &'a str, rule: &'a str) -> &'a str {
 }
 
 /// With a capital at the beginning, as a sentence has.
-fn title(text: &str) -> String {
+pub(super) fn title(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
 }
@@ -181,7 +182,7 @@ const fn kind_icon(kind: EventKind) -> &'static str {
 }
 
 /// What an event was about: the tool with its server, the model, or the kind itself.
-fn call(kind: EventKind, server: Option<&str>, tool: Option<&str>, model: Option<&str>) -> String {
+pub(super) fn call(kind: EventKind, server: Option<&str>, tool: Option<&str>, model: Option<&str>) -> String {
     match (server, tool, model) {
         (Some(server), Some(tool), _) => format!("{server}.{tool}"),
         (None, Some(tool), _) => tool.to_owned(),
@@ -225,11 +226,11 @@ fn micros(micros: i64) -> String {
     if micros < 1000 { format!("{micros} µs") } else { format::duration(ms) }
 }
 
-fn event_url(id: &str) -> String {
+pub(super) fn event_url(id: &str) -> String {
     format!("/runtime/events/{}", encode(id))
 }
 
-fn session_url(id: &str) -> String {
+pub(super) fn session_url(id: &str) -> String {
     format!("/runtime/sessions/{}", encode(id))
 }
 

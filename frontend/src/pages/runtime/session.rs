@@ -11,6 +11,7 @@ use crate::{
     icons::{self, icon},
     layout,
     load::load,
+    url::Params,
 };
 
 type Session = data::AgentSessionDetailAgentSession;
@@ -28,9 +29,15 @@ pub fn session(id: String) -> AnyView {
 
 fn page(session: &Session) -> AnyView {
     let agent = view! { <a href=c::asset_url(&session.agent.id)>{c::text(&session.agent.name)}</a> };
-    let events = crate::url::Params::default().with("session", &session.id).on("/runtime/events");
+    let events = Params::default().with("session", &session.id).on("/runtime/events");
+    let incident = super::may("incident:write").then(|| {
+        let about = format!("Run {} of {}", session.name, session.agent.name);
+        let about =
+            Params::default().with("session", &session.id).with("asset", &session.agent.id).with("about", &about);
+        view! { <a class="btn sm" href=about.on("/incidents/new")>{icon(icons::SIREN)}"Open incident"</a> }
+    });
     view! {
-        {layout::top(Some(("Sessions", "/runtime/sessions")), &session.name, view! { <span class="muted wide">{c::ago(&session.last_at)}</span> }.into_any())}
+        {layout::top(Some(("Sessions", "/runtime/sessions")), &session.name, view! { <span class="muted wide">{c::ago(&session.last_at)}</span>{incident} }.into_any())}
         <div class="page stack">
             <div>
                 <p class="answer">{answer(session)}" on "{agent}"."</p>
