@@ -15,6 +15,8 @@ struct Compose {
     name: String,
     services: BTreeMap<String, Service>,
     #[serde(default)]
+    secrets: BTreeMap<String, Secret>,
+    #[serde(default)]
     volumes: BTreeMap<String, Option<serde_json::Value>>,
     #[serde(rename = "x-stance")]
     stance: serde_json::Value,
@@ -43,12 +45,20 @@ struct Service {
     shm_size: Option<String>,
     environment: BTreeMap<String, String>,
     #[serde(default)]
+    secrets: Vec<String>,
+    #[serde(default)]
     ports: Vec<String>,
     #[serde(default)]
     volumes: Vec<String>,
     #[serde(default)]
     depends_on: BTreeMap<String, Dependency>,
     healthcheck: Option<Healthcheck>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Secret {
+    environment: String,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +146,11 @@ fn the_program_takes_what_it_is_given() -> Result<()> {
         for variable in service.environment.keys().filter(|variable| variable.starts_with("STANCE_")) {
             assert!(help.contains(&format!("[env: {variable}")), "{name}: stance knows no {variable}:\n{help}");
         }
+        for secret in &service.secrets {
+            assert!(compose.secrets.contains_key(secret), "{name} uses the secret {secret}, which is not declared");
+        }
+        let key = service.environment["STANCE_SECRET_KEY_FILE"].strip_prefix("/run/secrets/").context("not mounted")?;
+        assert!(service.secrets.iter().any(|secret| secret == key), "{name} is not given the secret {key}");
         let url = &service.environment["STANCE_DATABASE_URL"];
         let host = url.split('@').nth(1).and_then(|rest| rest.split('/').next()).context("no host")?;
         assert!(compose.services.contains_key(host), "{name}: {url} names no service");
@@ -157,7 +172,12 @@ fn the_program_takes_what_it_is_given() -> Result<()> {
 
 #[test]
 fn no_secret_is_in_the_file() -> Result<()> {
-    for (name, service) in compose()?.services {
+    let compose = compose()?;
+    let text = std::fs::read_to_string(stance_tests::root().join("docker-compose.yml"))?;
+    for secret in compose.secrets.values() {
+        assert!(text.contains(&format!("{}=%s", secret.environment)), "nobody is told to set {}", secret.environment);
+    }
+    for (name, service) in compose.services {
         for (variable, value) in service.environment {
             if variable.contains("PASSWORD") {
                 assert!(value.starts_with("${"), "{name}: {variable} does not come from the environment");
