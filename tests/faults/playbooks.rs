@@ -1,4 +1,4 @@
-//! A playbook's run, with the server or the database killed at the boundary of every step: each effect once.
+//! A playbook's run, with the server, its worker or the database killed at the boundary of every step: each effect once.
 
 use anyhow::{Context as _, Result};
 use axum::{Router, extract::State, http::HeaderMap, routing::post};
@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
 };
-use tokio::sync::Notify;
+use tokio::{process::Child, sync::Notify};
 
 /// Every kind of effect that needs no incident, with a task before each, so that the test says when it begins.
 const PLAYBOOK: &str = "{ id: crash, title: Crash, summary: s, version: 1, trigger: { on: manual }, steps: [
@@ -53,10 +53,21 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap) -> String
 enum Victim {
     Server,
     Database,
+    /// A process that only works on jobs; the server leaves them to it.
+    Worker,
 }
 
-async fn strike(stance: &mut Stance, victim: Victim) -> Result<()> {
+const PRIVATE: &str = "--allow-private-webhooks";
+
+async fn strike(stance: &mut Stance, worker: &mut Option<Child>, victim: Victim) -> Result<()> {
     match victim {
+        Victim::Worker => {
+            if let Some(worker) = worker {
+                worker.kill().await?;
+            }
+            *worker = Some(stance.worker(&[PRIVATE])?);
+            Ok(())
+        }
         Victim::Server => {
             stance.kill().await?;
             stance.start_again().await
@@ -120,8 +131,10 @@ async fn crash(victim: Victim) -> Result<()> {
     let app = Router::new().route("/", post(receive)).with_state(receiver.clone());
     tokio::spawn(async move { axum::serve(listener, app).await });
 
-    let arguments = vec!["--allow-private-webhooks".to_owned()];
+    let mut arguments = vec![PRIVATE.to_owned()];
+    arguments.extend((victim == Victim::Worker).then(|| "--no-worker".to_owned()));
     let mut stance = Stance::start(Options { embedded: true, arguments }).await?;
+    let mut worker = if victim == Victim::Worker { Some(stance.worker(&[PRIVATE])?) } else { None };
     let client = stance.bootstrap("Acme", "owner@acme.test").await?.client;
     for name in ["victim-1", "victim-2"] {
         let make = "mutation($n: String!) { createApiToken(name: $n, role: VIEWER) { token { id } } }";
@@ -142,7 +155,7 @@ async fn crash(victim: Victim) -> Result<()> {
         .await
         .with_context(|| stance.log())?;
         // At the boundary before it is answered.
-        strike(&mut stance, victim).await?;
+        strike(&mut stance, &mut worker, victim).await?;
         // What goes out while its sender dies comes again.
         let outside = matches!(step, "t2" | "t4");
         if let (true, Ok(mut hold)) = (outside, receiver.hold.lock()) {
@@ -153,7 +166,7 @@ async fn crash(victim: Victim) -> Result<()> {
             tokio::time::timeout(std::time::Duration::from_secs(60), receiver.came.notified()).await?;
         }
         // And right behind the answer, wherever the worker has come by then.
-        strike(&mut stance, victim).await?;
+        strike(&mut stance, &mut worker, victim).await?;
         kills += 2;
         wait_for(&format!("{next} after {step}"), 120, || async {
             let states = states(&client, &run).await?;
@@ -195,4 +208,9 @@ async fn a_server_killed_at_every_step_of_a_playbook_does_each_effect_once() -> 
 #[tokio::test]
 async fn a_database_killed_at_every_step_of_a_playbook_keeps_each_effect_once() -> Result<()> {
     crash(Victim::Database).await
+}
+
+#[tokio::test]
+async fn a_worker_killed_at_every_step_of_a_playbook_does_each_effect_once() -> Result<()> {
+    crash(Victim::Worker).await
 }

@@ -3,21 +3,12 @@
 use crate::kill::many;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
-use stance_tests::{Client, Import, Options, Stance, binary, wait_for};
-use std::{
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use stance_tests::{Client, Import, Options, Stance, wait_for};
+use std::time::{Duration, Instant};
 use tokio::{
     process::{Child, Command},
     time::timeout,
 };
-
-fn worker(stance: &Stance) -> Result<Child> {
-    let mut command = Command::new(binary()?);
-    command.args(["worker", "--database-url", &stance.database_url()]).stdin(Stdio::null()).kill_on_drop(true);
-    Ok(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
-}
 
 async fn terminate(mut child: Child) -> Result<Option<i32>> {
     let pid = child.id().context("it ended already")?.to_string();
@@ -56,7 +47,7 @@ async fn workers_share_the_reports_and_a_killed_one_takes_none_with_it() -> Resu
         }
     }
 
-    let (mut first, second) = (worker(&stance)?, worker(&stance)?);
+    let (mut first, second) = (stance.worker(&[])?, stance.worker(&[])?);
     wait_for("the first reports to be done", 120, || async {
         let mut sum = 0;
         for (client, ids) in clients.iter().zip(&uploaded) {

@@ -113,10 +113,27 @@ impl Stance {
             None => command.args(["--data-dir".as_ref(), self.data_dir().as_os_str()]),
         };
         if self.database_url.is_some() {
-            command.env("STANCE_SECRET_KEY_FILE", self.data.path().join("secret.key"));
+            command.env("STANCE_SECRET_KEY_FILE", self.secret_key());
         }
         command.env_remove("DATABASE_URL").env_remove("STANCE_DATABASE_URL").env_remove("STANCE_DATA_DIR");
         Ok(command)
+    }
+
+    /// A worker on this server's database; it is killed when what is returned is dropped.
+    ///
+    /// # Errors
+    /// When the binary is missing.
+    pub fn worker(&self, arguments: &[&str]) -> Result<Child> {
+        let mut command = Command::new(binary()?);
+        command.args(["worker", "--database-url", &self.database_url()]).args(arguments);
+        command.env("STANCE_SECRET_KEY_FILE", self.secret_key());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        Ok(command.spawn()?)
+    }
+
+    fn secret_key(&self) -> PathBuf {
+        let folder = if self.database_url.is_some() { self.data.path().to_owned() } else { self.data_dir() };
+        folder.join("secret.key")
     }
 
     /// A `stance` command without a database.

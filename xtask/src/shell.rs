@@ -23,6 +23,13 @@ pub fn target_dir() -> Result<PathBuf> {
 pub fn cargo<I: AsRef<OsStr>>(args: impl IntoIterator<Item = I>) -> Command {
     let mut command = Command::new("cargo");
     command.args(args).current_dir(root()).env("SQLX_OFFLINE", "true").env_remove("SQLX_OFFLINE_DIR");
+    // What `cargo run` tells xtask of itself. Build scripts look at some of it (ring's does), and would have half of the dependencies
+    // compiled again whenever a person's own `cargo build` takes turns with ours.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
