@@ -22,5 +22,8 @@ pub async fn send(body: String) -> String {
     // The browser has one thread, but resources ask for futures that could move between threads.
     let reply = send_wrapper::SendWrapper::new(crate::browser::post_json("/graphql", body)).await;
     crate::browser::leave_the_servers_clock();
-    reply.unwrap_or_else(|()| failed("The server did not answer. Check the connection and try again."))
+    let Ok(reply) = reply else { return failed("The server did not answer. Check the connection and try again.") };
+    // The server writes fields in the order in which they were ready: in one order, the same data is the same text, as what the
+    // server rendered from was.
+    serde_json::from_str(&reply).map_or(reply, |reply: serde_json::Value| reply.to_string())
 }
