@@ -31,7 +31,7 @@ pub fn section(rules: &[Rule], params: &Params) -> AnyView {
     let may_write = may("notification:write");
     let add = || view! { <a class="btn sm" href=Params::default().with("rule", "new").on(PATH) data-noscroll="">{icon(icons::PLUS)}"New rule"</a> };
     if rules.is_empty() {
-        let next = may_write.then(|| view! { <div class="actions">{add()}</div> }.into_any()).unwrap_or_else(c::none);
+        let next = if may_write { view! { <div class="actions">{add()}</div> }.into_any() } else { c::none() };
         let text = "A rule says what is told, how severe it must be, by which channel, and when not to disturb.";
         return c::section("h-rules", "Rules", "who hears of what", c::none(), c::empty("No rule yet", text, next));
     }
@@ -47,7 +47,7 @@ pub fn section(rules: &[Rule], params: &Params) -> AnyView {
         let off = (!rule.enabled).then(|| view! { <span class="tag">"off"</span> });
         view! { <li class="rule"><div><p><b>{c::text(&rule.name)}</b>" "{off}</p><p class="t2">{words(rule)}</p></div>{actions}</li> }
     });
-    let end = may_write.then(|| add().into_any()).unwrap_or_else(c::none);
+    let end = if may_write { add().into_any() } else { c::none() };
     let list = view! { {confirm}<ul class="rules">{items.collect_view()}</ul> };
     c::section("h-rules", "Rules", "who hears of what", end, list.into_any())
 }
