@@ -227,8 +227,15 @@ async fn a_phone_shows_everything_without_sideways_scrolling() -> Result<()> {
     acme.client.finished(&id).await?;
     let browser = Browser::open(390, 844, true).await?;
     browser.sign_in(&stance.url, EMAIL, PASSWORD).await?;
+    let open = "mutation($title: String!) { openIncident(input: { title: $title, severity: HIGH }) { id } }";
+    let title = format!("{}{}", "an incident of many words ".repeat(4), "x".repeat(80));
+    let incident = acme.client.graphql(open, json!({ "title": title })).await?;
+    let incident = format!("/incidents/{}", incident["openIncident"]["id"].as_str().context("no id")?);
+    let report = format!("{incident}/report");
     let mut wide = Vec::new();
     for path in [
+        incident.as_str(),
+        &report,
         "/",
         "/findings",
         "/inventory",

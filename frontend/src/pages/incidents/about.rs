@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use stance_shared::IncidentStatus;
 
-use super::{Incident, line, name, status, url};
+use super::{Incident, line, name, url};
 use crate::{
     components as c, format,
     gql::{
@@ -178,5 +178,5 @@ pub fn menu(incident: &Incident) -> AnyView {
 /// That it became part of another one.
 pub fn merged(incident: &Incident) -> AnyView {
     let into = incident.merged_into.as_ref();
-    into.map(|into| view! { <div class="note"><div>"It became part of "<a class="link" href=url(&into.id)>{name(into.number)}" "{c::text(&into.title)}</a>" and goes on there. "{status(incident.status)}</div></div> }).into_any()
+    into.map(|into| view! { <div class="note"><div>"It became part of "<a class="link" href=url(&into.id)>{name(into.number)}" "{c::text(&into.title)}</a>" and goes on there."</div></div> }).into_any()
 }

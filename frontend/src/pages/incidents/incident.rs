@@ -98,25 +98,34 @@ fn events(incident: &Incident) -> AnyView {
         .into_any()
 }
 
-/// The status path, with the times at which it was reached.
+/// The status path, with the times at which each was reached. A way may leave some out.
 fn path(incident: &Incident) -> AnyView {
+    let lines = &incident.timeline;
+    let told = |status: IncidentStatus| {
+        let to = |evidence: &serde_json::Value| {
+            evidence.get("to").and_then(serde_json::Value::as_str) == Some(status.as_str())
+        };
+        lines.nodes.iter().find(|line| line.evidence.as_ref().is_some_and(to)).map(|line| line.at.as_str())
+    };
     let at = |status: IncidentStatus| match status {
         IncidentStatus::Open => Some(incident.opened_at.as_str()),
         IncidentStatus::Triaged => incident.triaged_at.as_deref(),
         IncidentStatus::Contained => incident.contained_at.as_deref(),
         IncidentStatus::Closed => incident.closed_at.as_deref(),
-        IncidentStatus::Eradicated | IncidentStatus::Recovered => None,
+        IncidentStatus::Eradicated | IncidentStatus::Recovered => told(status),
     };
+    // Not on this page of the timeline: older.
+    let older = lines.page_info.has_next_page;
     let steps = IncidentStatus::ALL.iter().map(|status| {
         let current = *status == incident.status;
         let class = if current {
             "cur"
-        } else if *status < incident.status {
+        } else if *status < incident.status && (at(*status).is_some() || older) {
             "done"
         } else {
             ""
         };
-        let time = at(*status).map_or_else(c::none, c::stamp);
+        let time = at(*status).filter(|_| *status <= incident.status).map_or_else(c::none, c::stamp);
         view! { <li class=class aria-current=current.then_some("step")><b>{status.label()}</b>{time}</li> }
     });
     view! { <ol class="path" aria-label="Status path">{steps.collect_view()}</ol> }.into_any()
@@ -219,10 +228,11 @@ fn clocks(incident: &Incident, acts: bool) -> AnyView {
             (ClockState::Running, _) => ("", format::span(left), "left"),
             (ClockState::Paused, _) => ("met", format::span(left), "left, paused"),
         };
-        let target = format!("by the targets {}", clock.target);
+        let target = format!("{}, by the targets {}", format::seconds(&clock.due_at).map(format::date_time).unwrap_or_default(), clock.target);
+        let due = if left.abs() < 86_400 { format::seconds(&clock.due_at).map(format::clock).into_any() } else { format::seconds(&clock.due_at).map(format::day_month).into_any() };
         let icon = (class == "bad").then(|| icon(icons::CLOCK_ALERT));
         view! {
-            <div class=class><dt>{clock.kind.label()}</dt><dd><b>{icon}{figure}</b><small>{word}</small></dd><dd class="due"><span title=target>"due "{c::stamp(&clock.due_at)}</span>{change(incident, clock, acts)}</dd></div>
+            <div class=class><dt>{clock.kind.label()}</dt><dd><b>{icon}{figure}</b>" "<small>{word}</small></dd><dd class="due"><span title=target>"due "{due}</span>{change(incident, clock, acts)}</dd></div>
         }
     });
     view! { <section aria-label="Clocks"><dl class="clocks">{tiles.collect_view()}</dl></section> }.into_any()

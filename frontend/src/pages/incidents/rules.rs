@@ -64,7 +64,7 @@ fn row(rule: &Rule) -> AnyView {
     };
     let incidents = Params::default().with("rule", &rule.id).with("view", "all").on(PATH);
     view! {
-        <tr class="row tall" class:off=!rule.enabled><td class="u-wrap"><b>{title}</b><p class="muted">{rule.description.clone()}</p><p><span class="id muted">{format!("{} v{}", rule.id, rule.version)}</span>" "<a class="link" href=incidents>"its incidents"</a></p></td>
+        <tr class="row tall" class:off=!rule.enabled><td class="u-wrap"><b>{title}</b><p class="muted">{rule.description.clone()}</p><p class="muted"><span class="id muted">{format!("{} v{}", rule.id, rule.version)}</span>" "<a class="link" href=incidents>"its incidents"</a></p></td>
             <td>{c::severity(rule.severity)}</td><td class="p1">{rule.group.label()}</td><td class="num p1">{format::span(rule.window_minutes * 60)}</td><td class="p2">{threshold}</td><td class="num">{toggle}</td></tr>
     }
     .into_any()

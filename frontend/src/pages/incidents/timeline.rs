@@ -52,13 +52,13 @@ fn line(line: &Line) -> AnyView {
         c::text(&line.text)
     };
     view! {
-        <li><time datetime=line.at.clone() title=format::date_time(at)>{format::clock(at)}</time>{icon(mark(line.kind))}<div class="lines"><span class="vh">{line.kind.label()}": "</span>{text}{line.evidence.as_ref().map(proof)}{day}</div></li>
+        <li><time datetime=line.at.clone() title=format::date_time(at)>{format::clock(at)}</time>{icon(mark(line.kind))}<div class="lines"><span class="vh">{line.kind.label()}": "</span>{text}{line.evidence.as_ref().map(|evidence| proof(evidence, &line.text))}{day}</div></li>
     }
     .into_any()
 }
 
-/// What shows it: links to what has a page, the rule, and the rest as it is.
-fn proof(evidence: &Value) -> AnyView {
+/// What shows it: links to what has a page, the rule, and the rest as it is; without what `words` say already.
+fn proof(evidence: &Value, words: &str) -> AnyView {
     let Some(parts) = evidence.as_object() else { return c::none() };
     let text = |key: &str| parts.get(key).and_then(Value::as_str);
     // The server writes bare ids; those of the API say of what they are.
@@ -76,7 +76,9 @@ fn proof(evidence: &Value) -> AnyView {
     ];
     let ticket = text("url").filter(|url| url.starts_with("https://") || url.starts_with("http://"));
     let ticket = ticket.map(|url| view! { " "<a class="link" href=url.to_owned() rel="external noreferrer noopener" target="_blank">"ticket"</a> });
-    let rule = text("rule").map(|rule| view! { " "<span class="id muted">{c::clean(rule)}</span> });
+    let told = |rule: &str| rule.split('/').any(|part| words.contains(part));
+    let rule =
+        text("rule").filter(|rule| !told(rule)).map(|rule| view! { " "<span class="id muted">{c::clean(rule)}</span> });
     // What the line's words or its links say already.
     let said = [
         "event", "session", "finding", "incident", "run", "rule", "asset", "from", "to", "playbook", "kind", "version",
