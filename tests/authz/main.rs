@@ -128,6 +128,7 @@ async fn every_operation_is_for_those_who_may_and_for_their_organization_only() 
     let stance = Stance::start(Options::default()).await?;
     let zircon = Tenant::make(&stance, "zircon").await?;
     let basalt = Tenant::make(&stance, "basalt").await?;
+    zircon.settled().await?;
 
     let served = served(&zircon.owner).await?;
     let mut protocol = Protocol { failures: uncovered(&served), ..Protocol::default() };

@@ -4,7 +4,7 @@ use crate::ask::{Asker, Ids, report};
 use anyhow::{Context as _, Result, ensure};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use stance_tests::{Client, Import, Organization, PASSWORD, Stance};
+use stance_tests::{Client, Import, Organization, PASSWORD, Stance, wait_for};
 use uuid::Uuid;
 
 /// The password that `changePassword` changes to.
@@ -85,6 +85,16 @@ impl Tenant {
         tenant.playbooks().await?;
         tenant.incidents().await?;
         Ok(tenant)
+    }
+
+    /// Waits until what its event shows is reported, so that nothing changes by itself any more.
+    pub async fn settled(&self) -> Result<()> {
+        wait_for("the report of the event", 60, || async {
+            let found = self.graphql("{ reports { totalCount nodes { status } } }", json!({})).await.ok()?;
+            let done = found["reports"]["nodes"].as_array()?.iter().all(|report| report["status"] == "DONE");
+            (found["reports"]["totalCount"] == 2 && done).then_some(())
+        })
+        .await
     }
 
     /// What stands for `$name` when `self` asks with the ids of `things`.

@@ -260,7 +260,7 @@ pub fn answer(operation: &str, variables: &Value) -> Value {
     let data = match operation {
         "Clock" => json!({ "viewer": { "now": NOW } }),
         "Frame" => json!({ "viewer": viewer() }),
-        "Navigation" => json!({ "posture": { "openFindings": 214, "assets": 212 } }),
+        "Navigation" => json!({ "posture": { "openFindings": 214, "assets": 212 }, "incidentMetrics": { "open": 3 } }),
         "Overview" => {
             json!({ "posture": posture(), "findings": { "nodes": (0..6).map(finding).collect::<Vec<_>>() }, "reports": { "nodes": reports() } })
         }
@@ -342,7 +342,10 @@ pub fn nothing(operation: &str, variables: &Value) -> Value {
         "AssetList" => json!({ "assets": none, "assetCounts": [] }),
         "ReportList" => json!({ "reports": none, "reportFormats": [], "posture": { "gaps": [] } }),
         "DeadLetters" => json!({ "deadLetters": [] }),
-        _ => return super::runtime::nothing(operation).unwrap_or_else(|| answer(operation, variables)),
+        _ => {
+            let known = super::runtime::nothing(operation).or_else(|| super::incidents::nothing(operation));
+            return known.unwrap_or_else(|| answer(operation, variables));
+        }
     };
     json!({ "data": data })
 }

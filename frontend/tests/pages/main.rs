@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod fixture;
+mod incidents;
 mod runtime;
 
 use std::sync::{
@@ -112,6 +113,14 @@ async fn every_page_comes_whole_from_the_server() {
         ("/runtime/containment", "It let the canary call in the name of a1 pass."),
         ("/runtime/containment?release=c1", "Why it may act again"),
         ("/runtime/containment?contain=a1", "what it would hold and stop"),
+        ("/incidents", "Attack on &lt;b&gt;support-agent"),
+        ("/incidents/board", "Attack on &lt;b&gt;support-agent"),
+        ("/incidents/new", "Open incident"),
+        ("/incidents/i1", "Triaged: it is &lt;i&gt;real"),
+        ("/incidents/i1", "Did the agent follow?"),
+        ("/incidents/i1", "corrective action"),
+        ("/incidents/i1/report", "Correlated: 10000 events"),
+        ("/incidents/rules", "Attack after attack."),
         ("/runtime/policies", "1 of 2 policies is in force"),
         ("/runtime/policies/new?preset=strict", "What strict does."),
         ("/runtime/policies/p1", "Put version 2 in force"),
@@ -139,8 +148,8 @@ async fn every_page_comes_whole_from_the_server() {
         ("/invitations/secret", "You are invited to"),
     ] {
         let page = render(path).await;
-        assert_eq!(page.status, 200, "{path}");
         let text = words(&page.html);
+        assert_eq!(page.status, 200, "{path}: {text}");
         assert!(text.contains(expected), "{path} lacks {expected:?}: {text}");
         assert!(page.html.contains(" · Stance</title>"), "{path} has no title");
         assert!(!text.contains("could not be loaded"), "{path}: {text}");
