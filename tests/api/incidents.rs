@@ -1,6 +1,6 @@
 //! From events to an incident and through it, by the API alone.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use futures::future::try_join_all;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -31,12 +31,12 @@ async fn ten_thousand_events_in_ten_seconds_are_one_incident_that_loses_none() -
                     .collect();
                 let post = client.request(Method::POST, "/api/v1/events").header(header::CONTENT_TYPE, "application/x-ndjson");
                 let answer = post.body(lines).send().await?;
-                assert_eq!(answer.status(), StatusCode::OK, "{}", answer.text().await?);
+                ensure!(answer.status() == StatusCode::OK, "{}", answer.text().await?);
             }
             Ok::<_, anyhow::Error>(())
         }
     });
-    try_join_all(senders).await?;
+    try_join_all(senders).await.with_context(|| stance.log())?;
     let sent = begin.elapsed();
     let incident = wait_for("the whole count", 60, || async {
         let found = client.graphql(INCIDENTS, json!({})).await.ok()?;

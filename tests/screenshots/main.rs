@@ -11,7 +11,7 @@ const SCREENS: [(&str, u32, u32); 2] = [("desktop", 1440, 900), ("phone", 390, 8
 const SCHEMES: [(&str, bool); 2] = [("light", false), ("dark", true)];
 
 /// A page's name and address.
-const PAGES: [(&str, &str); 29] = [
+const PAGES: [(&str, &str); 30] = [
     ("overview", "/"),
     ("findings", "/findings"),
     ("inventory", "/inventory"),
@@ -19,6 +19,7 @@ const PAGES: [(&str, &str); 29] = [
     ("runtime-events", "/runtime/events"),
     ("runtime-sessions", "/runtime/sessions"),
     ("runtime-sensors", "/runtime/sensors"),
+    ("runtime-containment", "/runtime/containment"),
     ("runtime-policies", "/runtime/policies"),
     ("runtime-policy-new", "/runtime/policies/new?preset=strict"),
     ("runtime-quality", "/runtime/quality"),

@@ -39,14 +39,13 @@ fn name(day: NaiveDate) -> String {
 /// Partitions belong to the owner of the schema, who alone may make tables: so this is no tenant's transaction.
 async fn make(db: &Db, day: NaiveDate) -> Result<()> {
     let (name, next) = (name(day), day + Days::new(1));
-    // Several processes may come at once: the second waits for the first, then finds it there.
+    // Several may come at once: the second waits for the first. Whether it is there is then asked by the statement that makes it, which
+    // looks anew; `to_regclass` would answer from what this connection remembers.
     let sql = format!(
         "do $$ begin
              if to_regclass('public.{name}') is null then
                  perform pg_advisory_xact_lock(hashtextextended('partition:{name}', 0));
-                 if to_regclass('public.{name}') is null then
-                     create table {name} partition of event for values from ('{day} 00:00:00+00') to ('{next} 00:00:00+00');
-                 end if;
+                 create table if not exists {name} partition of event for values from ('{day} 00:00:00+00') to ('{next} 00:00:00+00');
              end if;
          end $$"
     );
@@ -70,4 +69,24 @@ pub async fn drop_before(db: &Db, first: NaiveDate) -> Result<usize> {
         sqlx::query(AssertSqlSafe(format!("drop table if exists {name}"))).execute(db.pool()).await?;
     }
     Ok(names.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing;
+
+    #[sqlx::test(migrator = "crate::kernel::db::MIGRATOR")]
+    async fn those_who_come_at_once_all_find_the_day(pool: sqlx::PgPool) {
+        let db = testing::server_db(&pool).await;
+        let first: DateTime<Utc> = "2027-01-01T00:00:00Z".parse().unwrap();
+        for day in 0..20 {
+            // Each as a process of its own, which knows of no day.
+            let at = first + Days::new(day);
+            let makers: Vec<Known> = (0..8).map(|_| Known::default()).collect();
+            let made =
+                futures::future::join_all(makers.iter().map(|known| known.ensure(&db, std::iter::once(at)))).await;
+            assert!(made.iter().all(Result::is_ok), "{day}: {made:?}");
+        }
+    }
 }
