@@ -21,19 +21,31 @@ pub async fn walk(url: &str, browser: &Browser) -> Result<()> {
     browser.text("Direct prompt injection").await?;
     browser.accessible("playbooks").await?;
     click(browser, "a[href='/playbooks/new']").await?;
-    let source = async |text: &str| {
+    let write = async |text: &str| {
         browser.element("#f-source").await?;
-        browser.script("document.querySelector('#f-source').value = arguments[0]", vec![text.into()]).await?;
-        click(browser, "form[data-act] .btn.primary").await
+        let write = "const t = document.querySelector('#f-source'); t.value = arguments[0]; t.dispatchEvent(new Event('input', { bubbles: true }))";
+        browser.script(write, vec![text.into()]).await.map(drop)
     };
-    source(&SOURCE.replace("role: ANALYST", "role: NOBODY")).await?;
-    browser.text("line 9, column 19: steps[0].task.role: must be one of OWNER, ADMIN, ANALYST, RESPONDER").await?;
+    let save = async || click(browser, "form[data-act] .btn.primary").await;
+    // While it is written.
+    let wrong = SOURCE.replace("role: ANALYST", "role: NOBODY");
+    let mistake = "line 9, column 19: steps[0].task.role: must be one of OWNER, ADMIN, ANALYST, RESPONDER";
+    write(&wrong).await?;
+    browser.text(mistake).await?;
+    write(SOURCE).await?;
+    browser.text("No mistakes.").await?;
+    ensure!(!browser.page_text().await?.contains(mistake), "the mistake is still shown");
+    // And when it is saved.
+    write(&wrong).await?;
+    save().await?;
+    browser.text(mistake).await?;
     let selected =
         "const t = document.querySelector('#f-source'); return t.value.slice(t.selectionStart, t.selectionEnd)";
     let selected = browser.script(selected, vec![]).await?;
     ensure!(selected.as_str().is_some_and(|line| line.contains("role: NOBODY")), "the line is not shown: {selected}");
     browser.accessible("playbook editor with a mistake").await?;
-    source(SOURCE).await?;
+    write(SOURCE).await?;
+    save().await?;
     until_address(browser, "playbook%3A").await?;
     browser.text("Started by hand only.").await?;
     browser.accessible("playbook").await?;

@@ -10,6 +10,11 @@
 //!   leads to an address, in which `{/pointer}` stands for a value of the reply; or, with `data-show="/pointer"`, the hidden element
 //!   after the form is shown with the value in place of its `{}`: for secrets that are given once.
 //!   A refusal stands at the field that it names, in an `.err` beside it, otherwise in the form's own `.err`.
+//! - `data-check="body"` on a field: a query that gets the field's text as the variable of its name, whenever its writer pauses.
+//!   `data-mistakes="/pointer"` leads to the reply's list of `line`, `column` and `message`, which stand in the `.err` beside the field; where
+//!   there are none, `data-fine` is said in the `.fine`.
+
+use std::cell::Cell;
 
 use js_sys::Reflect;
 use leptos::ev;
@@ -17,7 +22,7 @@ use serde_json::Value;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, HtmlFormElement};
 
-use super::page::{all_in, copy, find_in, navigate};
+use super::page::{all_in, copy, find_in, later, navigate};
 use super::step_row;
 use crate::{state, url};
 
@@ -87,6 +92,64 @@ fn act(element: &Element, form: Option<Element>) {
     state::run(body.to_string(), None, Box::new(finish));
 }
 
+/// Milliseconds that its writer pauses before a text is checked.
+const PAUSE: u64 = 400;
+
+thread_local! {
+    /// Counts what is typed, so that only the newest text is checked, and no earlier answer counts.
+    static TYPED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Something is typed.
+pub(super) fn input(field: Element) {
+    let Some(body) = field.get_attribute("data-check") else { return };
+    let turn = TYPED.get().wrapping_add(1);
+    TYPED.set(turn);
+    let check = move || {
+        let Ok(mut body) = serde_json::from_str::<Value>(&body) else { return };
+        body["variables"][field.get_attribute("name").unwrap_or_default()] = Value::String(value(&field));
+        let finish = move |reply: &str| {
+            // Without an answer nothing is known; saving will say what is wrong.
+            if let (true, Ok(data)) = (TYPED.get() == turn, crate::gql::data(reply)) {
+                tell(&field, &data);
+            }
+            Ok(())
+        };
+        state::run(body.to_string(), None, Box::new(finish));
+    };
+    later(PAUSE, move || {
+        if TYPED.get() == turn {
+            check();
+        }
+    });
+}
+
+fn tell(field: &Element, data: &Value) {
+    let said = |name: &str| field.get_attribute(name).unwrap_or_default();
+    let mistakes = data.pointer(&said("data-mistakes")).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let line = |mistake: &Value| {
+        let message = mistake["message"].as_str().unwrap_or_default();
+        format!("line {}, column {}: {message}", mistake["line"], mistake["column"])
+    };
+    let lines: Vec<String> = mistakes.iter().map(line).collect();
+    let _ = match lines.is_empty() {
+        true => field.remove_attribute("aria-invalid"),
+        false => field.set_attribute("aria-invalid", "true"),
+    };
+    let Some(beside) = field.closest(".field").ok().flatten() else { return };
+    for (place, text) in
+        [(".err", lines.join("\n")), (".fine", if lines.is_empty() { said("data-fine") } else { String::new() })]
+    {
+        if let Some(place) = find_in(&beside, place) {
+            place.set_text_content(Some(&text));
+        }
+    }
+}
+
+fn value(field: &Element) -> String {
+    Reflect::get(field, &JsValue::from_str("value")).ok().and_then(|value| value.as_string()).unwrap_or_default()
+}
+
 fn text(data: &Value, pointer: &str) -> String {
     data.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
@@ -103,7 +166,7 @@ fn fill(variables: &mut Value, form: &Element) -> Result<(), String> {
     for field in all_in(form, "[name]") {
         let property = |name: &str| Reflect::get(&field, &JsValue::from_str(name)).unwrap_or(JsValue::NULL);
         let checked = property("checked").as_bool() == Some(true);
-        let content = property("value").as_string().unwrap_or_default();
+        let content = value(&field);
         let name = field.get_attribute("name").unwrap_or_default();
         let kind = field.get_attribute("type").unwrap_or_default();
         let value = match field.get_attribute("data-as").as_deref() {
@@ -155,7 +218,7 @@ fn select_line(field: &Element, message: &str) {
         return;
     };
     let property = |name: &str| Reflect::get(field, &JsValue::from_str(name)).unwrap_or(JsValue::NULL);
-    let text = property("value").as_string().unwrap_or_default();
+    let text = value(field);
     let length = |line: &str| u32::try_from(line.encode_utf16().count()).unwrap_or(0);
     let start: u32 = text.split('\n').take(line.saturating_sub(1)).map(|line| length(line) + 1).sum();
     let end = start + text.split('\n').nth(line.saturating_sub(1)).map_or(0, length);

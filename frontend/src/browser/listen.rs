@@ -31,6 +31,12 @@ pub fn install() {
         }
     })
     .forget_it();
+    window_event_listener(ev::input, |event| {
+        if let Some(field) = event.target().and_then(|t| t.dyn_into::<Element>().ok()) {
+            attributes::input(field);
+        }
+    })
+    .forget_it();
     window_event_listener(ev::click, |event| {
         let target = event.target().and_then(|t| t.dyn_into::<Element>().ok());
         let in_link = target.as_ref().and_then(|t| t.closest("a[href]").ok().flatten()).is_some();

@@ -16,6 +16,8 @@ operations! {
     PlaybookRunDetail in "src/gql/playbook_run_detail.graphql";
     /// Makes a playbook or a new version of it.
     SavePlaybook in "src/gql/save_playbook.graphql";
+    /// The mistakes of a document.
+    ValidatePlaybook in "src/gql/validate_playbook.graphql";
     /// Has its trigger start it, or not.
     SetPlaybookEnabled in "src/gql/set_playbook_enabled.graphql";
     /// Takes a playbook out of the list.

@@ -6,8 +6,9 @@ use super::{flow, may, playbook_url, run_url, status};
 use crate::{
     components::{self as c, none},
     gql::{
-        self, ArchivePlaybook, PlaybookDetail, RunPlaybook, SavePlaybook, SetPlaybookEnabled, archive_playbook,
-        playbook_detail as data, run_playbook, save_playbook, set_playbook_enabled,
+        self, ArchivePlaybook, PlaybookDetail, RunPlaybook, SavePlaybook, SetPlaybookEnabled, ValidatePlaybook,
+        archive_playbook, playbook_detail as data, run_playbook, save_playbook, set_playbook_enabled,
+        validate_playbook,
     },
     icons::{self, icon},
     layout,
@@ -151,14 +152,15 @@ fn changes(playbook: &Playbook, params: &Params) -> AnyView {
 fn editor(id: Option<&str>, source: &str) -> AnyView {
     let variables = save_playbook::Variables { id: id.map(str::to_owned), source: String::new(), note: None };
     let body = gql::body::<SavePlaybook>(variables);
+    let check = gql::body::<ValidatePlaybook>(validate_playbook::Variables { source: String::new() });
     let lines = source.lines().count().clamp(20, 48);
     let hint =
         if id.is_some() { "Count up version: a saved one never changes." } else { "id names it; choose your own." };
     view! {
         <form class="form wide-form" method="post" data-act=body data-done="Saved" data-then="/playbooks/{/savePlaybook/id}">
             <div class="field"><label for="f-source">"Document (YAML)"</label>
-                <textarea class="input mono" id="f-source" name="source" rows=lines.to_string() spellcheck="false" autocapitalize="off" required maxlength="65536">{source.to_owned()}</textarea>
-                <p class="err lines" role="alert"></p>
+                <textarea class="input mono" id="f-source" name="source" rows=lines.to_string() spellcheck="false" autocapitalize="off" required maxlength="65536" data-check=check data-mistakes="/validatePlaybook/errors" data-fine="No mistakes.">{source.to_owned()}</textarea>
+                <p class="err lines" role="alert"></p><p class="fine muted" role="status"></p>
                 <p class="hint muted">{hint}" Its format: "<a class="link" href="/api/schemas/playbook.json" rel="external">"JSON Schema"</a></p></div>
             <div class="field"><label for="f-note">"Note: what changed, and why"</label><input class="input" id="f-note" name="note" maxlength="1000" autocomplete="off"/><p class="err" role="alert"></p></div>
             <div class="actions"><button class="btn primary">"Save"</button></div>

@@ -77,11 +77,7 @@ fn content(list: &data::ContainmentListContainments, params: &Params) -> AnyView
     let release = params.get("release").filter(|_| may("agent:release"));
     let panels = open.iter().map(|one| panel(one, release, PATH)).collect_view();
     let nobody = open.is_empty().then(|| {
-        c::empty(
-            "Nobody is contained",
-            "An agent that was taken over, or does what it should not, is kept from acting here or on its own page. Every enforcement point then has to prove that it denies the agent's calls.",
-            none(),
-        )
+        view! { <p class="muted">"An agent that was taken over, or does what it should not, is kept from acting here or on its own page. Every enforcement point then has to prove that it denies the agent's calls."</p> }
     });
     let over = (!over.is_empty()).then(|| past(&over));
     let next = list.page_info.has_next_page.then(|| {
@@ -280,6 +276,11 @@ fn points() -> AnyView {
     let choose = may("agent:quarantine").then(choose);
     let list = may("sensor:read").then(|| {
         load::<EnforcementPoints>("The enforcement points", none, || enforcement_points::Variables {}, |data| {
+            if data.enforcement_points.is_empty() {
+                let text = "Running servers enforce by their inspect API, and are listed with the first containment. Register the gateways and sensors that enforce elsewhere.";
+                let body = view! { <p class="muted">{text}</p> };
+                return c::section("h-points", "Enforcement points", "what keeps contained agents from acting", none(), body.into_any());
+            }
             let may_retire = may("sensor:write");
             let rows = data.enforcement_points.iter().map(|point| {
                 let state = if point.alive { view! { <span class="state on">{icon(icons::CHECK)}"counts"</span> } .into_any() } else { view! { <span class="state muted">{icon(icons::CIRCLE_DASHED)}"ended"</span> }.into_any() };
@@ -361,7 +362,7 @@ fn register() -> AnyView {
             <div class="actions"><button class="btn sm" type="button" data-refresh="">"Done"</button></div>
         </div>
         {sensors}
-        <p class="muted">"A point is told what to enforce, answers the hash of it, and has to deny a canary call. What it has to answer, and how it knows that an order is from Stance, stands in docs/enforcement-points.md."</p>
+        <p class="muted hint">"A point is told what to enforce, answers the hash of it, and has to deny a canary call. What it has to answer, and how it knows that an order is from Stance, stands in docs/enforcement-points.md."</p>
     };
     c::section(
         "h-register",
