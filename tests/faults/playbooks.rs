@@ -18,6 +18,7 @@ const PLAYBOOK: &str = "{ id: crash, title: Crash, summary: s, version: 1, trigg
   { id: hook-one, title: H1, action: webhook, with: { channel: hook }, retry: { times: 3, after: 1s } },
   { id: t3, title: T3, approval: { role: RESPONDER, question: q } },
   { id: tell, title: Tell, action: notify, with: { title: told, text: t } },
+  { id: open, title: Open, action: open-incident, with: { title: It opens, text: t, severity: HIGH } },
   { id: t4, title: T4, task: { role: ANALYST, instructions: i, choices: [go, stay] } },
   { id: fork, title: F, branch: { arms: [{ if: answer.t4 == \"go\", go-to: both }], otherwise: end } },
   { id: both, title: B, parallel: [
@@ -193,8 +194,12 @@ async fn crash(victim: Victim) -> Result<()> {
             *done.entry(detail["step"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
         }
     }
-    assert_eq!(done.len(), 13, "{done:?}");
+    assert_eq!(done.len(), 14, "{done:?}");
     assert!(done.values().all(|times| *times == 1), "{done:?}");
+    let incidents = "{ incidents { totalCount nodes { title origin runs { status } } } }";
+    let incidents = client.graphql(incidents, json!({})).await?["incidents"].clone();
+    let opened = json!([{ "title": "It opens", "origin": "PLAYBOOK", "runs": [{ "status": "DONE" }] }]);
+    assert_eq!((&incidents["totalCount"], &incidents["nodes"]), (&json!(1), &opened));
     let valid = client.graphql("{ auditVerification { valid } }", json!({})).await?;
     assert_eq!(valid["auditVerification"]["valid"], true);
     Ok(())

@@ -224,6 +224,8 @@ pub enum Action {
     Webhook { channel: String },
     /// The same, with the text of a ticket; the link in the answer goes to the incident.
     CreateTicket { channel: String, title: String, text: String },
+    /// Opens an incident, which the steps that follow are about; only in a run that has none. `severity` is a severity's word.
+    OpenIncident { title: String, text: String, severity: String },
     /// Keeps what is known now in the incident's timeline.
     CollectEvidence,
     /// Moves the incident on.
@@ -232,7 +234,7 @@ pub enum Action {
 
 impl Action {
     /// Every action's word.
-    pub const WORDS: [&str; 10] = [
+    pub const WORDS: [&str; 11] = [
         "quarantine",
         "release",
         "revoke-tool-grants",
@@ -241,6 +243,7 @@ impl Action {
         "notify",
         "webhook",
         "create-ticket",
+        "open-incident",
         "collect-evidence",
         "transition",
     ];
@@ -257,6 +260,7 @@ impl Action {
             Self::Notify { .. } => "notify",
             Self::Webhook { .. } => "webhook",
             Self::CreateTicket { .. } => "create-ticket",
+            Self::OpenIncident { .. } => "open-incident",
             Self::CollectEvidence => "collect-evidence",
             Self::Transition { .. } => "transition",
         }

@@ -36,7 +36,7 @@ pub(super) const BRANCH: [&str; 2] = ["arms", "otherwise"];
 pub(super) const ARM: [&str; 2] = ["if", "go-to"];
 pub(super) const RETRY: [&str; 2] = ["times", "after"];
 /// What `with` has for each action.
-pub(super) const WITH: [(&str, &[&str]); 10] = [
+pub(super) const WITH: [(&str, &[&str]); 11] = [
     ("quarantine", &["grade", "expires-after", "reason"]),
     ("release", &["reason"]),
     ("revoke-tool-grants", &["tools"]),
@@ -45,9 +45,12 @@ pub(super) const WITH: [(&str, &[&str]); 10] = [
     ("notify", &["title", "text"]),
     ("webhook", &["channel"]),
     ("create-ticket", &["channel", "title", "text"]),
+    ("open-incident", &["title", "text", "severity"]),
     ("collect-evidence", &[]),
     ("transition", &["to", "reason", "root-cause", "lessons"]),
 ];
+
+const SEVERITIES: [&str; 5] = ["INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"];
 
 /// Reads a document.
 ///
@@ -566,6 +569,12 @@ impl Reader {
                 let (title, text) =
                     (self.need_text(&fields, "title", 120, false), self.need_text(&fields, "text", 4_000, true));
                 Some(Action::CreateTicket { channel: channel?, title: title?, text: text? })
+            }
+            "open-incident" => {
+                let (title, text) =
+                    (self.need_text(&fields, "title", 120, false), self.need_text(&fields, "text", 2_000, true));
+                let severity = self.need_word(&fields, "severity", &SEVERITIES)?.to_owned();
+                Some(Action::OpenIncident { title: title?, text: text?, severity })
             }
             "collect-evidence" => Some(Action::CollectEvidence),
             _ => {

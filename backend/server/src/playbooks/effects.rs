@@ -3,10 +3,13 @@
 //! [`prepare`] only reads, and a dry run ends there; so what a dry run says is what a run does. [`perform`] and [`undo`] make the effect
 //! in the caller's transaction, which also stores the step's outcome.
 
-use super::domain::{Detail, Run, StepRecord};
+use super::{
+    domain::{Detail, Run, StepRecord},
+    repo,
+};
 use crate::{
     identity::tokens,
-    incidents::{self, Entry, Facts, Item, Transition},
+    incidents::{self, Entry, Facts, Item, Opening, Origin, Transition},
     inventory::grants::{self, Grant},
     kernel::{Error, Permission, Result, TenantTx},
     notify::{self, Notice, Topic},
@@ -177,6 +180,10 @@ pub(super) async fn prepare(tx: &mut TenantTx, scene: &Scene<'_>, action: &Actio
         Action::CreateTicket { channel, title, .. } => {
             simple(format!("Creates a ticket “{title}” by the webhook channel “{channel}”."))
         }
+        Action::OpenIncident { title, .. } if scene.run.incident.is_none() => {
+            simple(format!("Opens an incident “{title}”, which the steps that follow are about."))
+        }
+        Action::OpenIncident { .. } => Err(Error::conflict("The run is about an incident already.")),
         Action::CollectEvidence => {
             let counts = &scene.facts()?.counts;
             simple(format!(
@@ -283,6 +290,20 @@ pub(super) async fn perform(
             };
             notify::emit(tx, notice).await?;
             outcome = "Handed to the notifications.".to_owned();
+        }
+        (Action::OpenIncident { title, text, severity }, _) => {
+            let run = scene.run.id;
+            let opening = Opening {
+                title,
+                summary: text,
+                severity: severity.parse()?,
+                opened_by: Origin::Playbook { run: run.0 },
+                dedup_key: Some(&scene.key()),
+                items: vec![Item::PlaybookRun(run.0)],
+            };
+            let opened = incidents::open(tx, opening).await?;
+            repo::set_incident(tx, run, opened.id).await?;
+            outcome = "Opened; the steps that follow are about it.".to_owned();
         }
         (Action::CollectEvidence, _) => {
             let facts = scene.facts()?;

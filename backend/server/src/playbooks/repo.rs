@@ -293,6 +293,16 @@ pub(super) async fn newest(tx: &mut TenantTx, incidents: &[IncidentId], playbook
     Ok(rows.iter().map(read_run).collect::<Result<_, _>>()?)
 }
 
+/// What the run is about from now on.
+pub(super) async fn set_incident(tx: &mut TenantTx, id: PlaybookRunId, incident: IncidentId) -> Result<()> {
+    sqlx::query("update playbook_run set incident_id = $2 where id = $1")
+        .bind(id.0)
+        .bind(incident.0)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// The run, locked until the transaction ends.
 pub(super) async fn lock_run(tx: &mut TenantTx, id: PlaybookRunId) -> Result<Option<Run>> {
     let locked = sqlx::query_scalar!("select 1 as one from playbook_run where id = $1 for update", id.0)
