@@ -83,7 +83,7 @@ fn reports(format: &str) -> Result<Vec<Generated>> {
         |item_bytes, stream| reports.push(Generated { name: format!("{format} like the tool's"), item_bytes, stream });
     match format {
         "sarif" => add(1180, Box::new(|count| Box::new(generate::sarif(count, 7, Order::Natural)))),
-        "garak" => add(920, Box::new(|count| Box::new(generate::garak(count)))),
+        "garak" => add(3550, Box::new(|count| Box::new(generate::garak(count)))),
         "modelscan" => add(200, Box::new(|count| Box::new(generate::modelscan(count)))),
         _ => {}
     }
