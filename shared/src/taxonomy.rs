@@ -5,7 +5,7 @@
 //! licenses. Behind the feature `taxonomy`, so that the dashboard does not carry the data; it gets names through the API.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -67,13 +67,13 @@ impl fmt::Display for Category {
 struct Data {
     frameworks: Vec<Framework>,
     /// `framework@version:id` to the places in `frameworks`.
-    index: BTreeMap<String, (usize, usize)>,
+    index: HashMap<String, (usize, usize)>,
 }
 
 static DATA: LazyLock<Data> = LazyLock::new(|| {
     // A file that does not parse is caught by a test, never at runtime.
     let frameworks: Vec<Framework> = FILES.iter().filter_map(|file| serde_json::from_str(file).ok()).collect();
-    let mut index = BTreeMap::new();
+    let mut index = HashMap::new();
     for (f, framework) in frameworks.iter().enumerate() {
         for (e, entry) in framework.entries.iter().enumerate() {
             index.insert(format!("{}@{}:{}", framework.framework, framework.version, entry.id), (f, e));
@@ -100,6 +100,14 @@ pub fn parse(text: &str) -> Option<(&str, &str, &str)> {
 #[must_use]
 pub fn is_known(text: &str) -> bool {
     DATA.index.contains_key(text) || lookup(text).is_some()
+}
+
+/// The text of a category that [`lookup`] knows.
+#[must_use]
+pub fn known(text: &str) -> Option<Cow<'static, str>> {
+    let data: &'static Data = &DATA;
+    let listed = data.index.get_key_value(text).map(|(text, _)| Cow::Borrowed(text.as_str()));
+    listed.or_else(|| lookup(text).map(|_| Cow::Owned(text.to_owned())))
 }
 
 /// The category that a text `framework@version:id` names; `None` when there is no such category. Any CWE of one to five

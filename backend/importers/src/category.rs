@@ -12,6 +12,13 @@ const OWASP: &[(&str, &str, &[&str])] = &[
     ("MCP", "owasp-mcp@0.1", &["2025"]),
 ];
 
+/// The editions of the other lists.
+const CWE: &str = "cwe@4";
+const ATLAS: &str = "atlas@5.6.0";
+
+/// How every text begins that names a category, see [`Categories::add_named_in`].
+const BEGINNINGS: &[&str] = &["CWE", "AML", "OWA", "LLM", "ASI", "MCP"];
+
 /// A table's references, which tests check against the taxonomy data.
 pub(crate) fn of_table(references: &[&'static str]) -> Vec<Cow<'static, str>> {
     references.iter().map(|reference| Cow::Borrowed(*reference)).collect()
@@ -30,8 +37,8 @@ impl Categories {
 
     /// Adds `framework@version:id`; unknown ones are passed over.
     pub(crate) fn add(&mut self, reference: &str) {
-        if taxonomy::is_known(reference) {
-            self.put(Cow::Owned(reference.to_owned()));
+        if let Some(known) = taxonomy::known(reference) {
+            self.put(known);
         }
     }
 
@@ -51,7 +58,12 @@ impl Categories {
     pub(crate) fn add_named_in(&mut self, text: &str) {
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
         for token in text.split(|c| !word(c)).filter(|token| token.len() >= 4) {
-            self.add_token(&token.trim_matches(['.', ':', '-']).to_ascii_uppercase(), text);
+            let token = token.trim_matches(['.', ':', '-']);
+            // Most words name nothing, which their beginning says.
+            let begins = |known: &str| token.get(..3).is_some_and(|begin| begin.eq_ignore_ascii_case(known));
+            if BEGINNINGS.iter().any(|known| begins(known)) {
+                self.add_token(&token.to_ascii_uppercase(), text);
+            }
         }
     }
 
@@ -60,16 +72,18 @@ impl Categories {
         if let Some(number) =
             token.strip_prefix("CWE").map(|n| n.trim_start_matches(separators).trim_start_matches('0'))
         {
-            self.add(&format!("cwe@4:CWE-{number}"));
+            self.add(&[CWE, ":CWE-", number].concat());
         } else if token.starts_with("AML.T") {
-            self.add(&format!("atlas@5.6.0:{token}"));
+            self.add(&[ATLAS, ":", token].concat());
         } else {
             // `OWASP-LLM05:2025` as well as `LLM05:2025`.
             let entry = token.strip_prefix("OWASP").map_or(token, |rest| rest.trim_start_matches(separators));
             let (id, edition) = entry.split_once(separators).map_or((entry, ""), |(id, edition)| (id, edition));
             let scheme = OWASP.iter().find(|scheme| id.strip_prefix(scheme.0).is_some_and(is_number));
             match scheme {
-                Some((_, framework, editions)) if editions.contains(&edition) => self.add(&format!("{framework}:{id}")),
+                Some((_, framework, editions)) if editions.contains(&edition) => {
+                    self.add(&[*framework, ":", id].concat())
+                }
                 Some((_, framework, _)) => self.add_by_name(framework, text),
                 None => {}
             }

@@ -52,9 +52,9 @@ const AI_PACKAGES: &[&str] = &[
     "ollama",
     "onnx",
     "onnxruntime",
+    "open-webui",
     "openai",
     "openai-agents",
-    "open-webui",
     "optimum",
     "peft",
     "pydantic-ai",
@@ -202,7 +202,9 @@ impl Package {
 
     fn is_for_ai(&self) -> bool {
         let name = self.0.rsplit('/').next().unwrap_or_default();
-        AI_PACKAGES.contains(&name) || self.0.contains("/@modelcontextprotocol/") || self.0.contains("/@langchain/")
+        AI_PACKAGES.binary_search(&name).is_ok()
+            || self.0.contains("/@modelcontextprotocol/")
+            || self.0.contains("/@langchain/")
     }
 }
 
@@ -259,9 +261,9 @@ pub(crate) struct Vulnerability<'a> {
     pub fixed: String,
     pub url: &'a str,
     /// Texts that may name weaknesses (`CWE-502`).
-    pub weaknesses: &'a [String],
+    pub weaknesses: &'a [&'a str],
     /// Files that say that the package is there.
-    pub files: Vec<String>,
+    pub files: &'a [&'a str],
 }
 
 /// The finding of a vulnerability.
@@ -321,11 +323,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_category_is_known_and_the_list_is_sorted_by_eye() {
+    fn every_category_is_known_and_the_list_is_sorted() {
         for reference in AI_MEANING.iter().chain(ANY_MEANING) {
             assert!(stance_shared::taxonomy::lookup(reference).is_some(), "{reference}");
         }
-        assert!(AI_PACKAGES.iter().all(|name| *name == name.to_lowercase().replace('_', "-")));
+        assert!(
+            AI_PACKAGES.iter().all(|name| *name == name.to_lowercase().replace('_', "-")) && AI_PACKAGES.is_sorted()
+        );
     }
 
     #[test]

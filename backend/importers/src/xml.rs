@@ -12,11 +12,11 @@ use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::errors::Error;
 use quick_xml::events::{BytesRef, BytesStart, Event};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use crate::container::LimitPassed;
-use crate::json::{MAX_RECORD_BYTES, Members, Value, malformed};
+use crate::json::{MAX_RECORD_BYTES, Members, Record, Value, malformed};
 use crate::{ImportError, Position, Source, text};
 
 /// The member that is an element's own text, where it has attributes or children too.
@@ -213,9 +213,13 @@ impl Xml<'_> {
         }
     }
 
-    pub(crate) fn record<T: DeserializeOwned>(&mut self, element: Element) -> Result<T, ImportError> {
+    pub(crate) fn record<R: Record, T>(
+        &mut self,
+        element: Element,
+        done: impl FnOnce(R::Of<'_>) -> Result<T, ImportError>,
+    ) -> Result<T, ImportError> {
         let value = self.value(element)?;
-        known(value)
+        done(known(&value)?)
     }
 
     /// The open element as JSON.
@@ -296,8 +300,8 @@ impl Xml<'_> {
 }
 
 /// A value that is known already, as what the importer wants.
-pub(crate) fn known<T: DeserializeOwned>(value: Json) -> Result<T, ImportError> {
-    serde_json::from_value(value).map_err(|error| malformed(text::one_line(&error.to_string(), 400)))
+pub(crate) fn known<'a, T: Deserialize<'a>>(value: &'a Json) -> Result<T, ImportError> {
+    T::deserialize(value).map_err(|error| malformed(text::one_line(&error.to_string(), 400)))
 }
 
 fn element(start: &BytesStart<'_>, version: XmlVersion) -> Result<Element, Error> {

@@ -6,7 +6,7 @@ use stance_shared::{AssetKind, Layer, Severity};
 
 use crate::category::Categories;
 use crate::code::{self, Mark, Weakness};
-use crate::json::{Members, Value, malformed, or_default, read_object};
+use crate::json::{Members, Record, Text, Value, malformed, or_default, read_object};
 use crate::report::Report;
 use crate::sniff::Outline;
 use crate::text::{self, Evidence};
@@ -52,23 +52,27 @@ impl Importer for Bandit {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Issue {
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Issue<'a> {
     /// Some lines around the place, each behind its number.
-    code: Option<String>,
+    code: Option<Text<'a>>,
     #[serde(deserialize_with = "or_default")]
-    filename: String,
+    filename: Text<'a>,
     #[serde(deserialize_with = "or_default")]
-    issue_severity: String,
-    issue_confidence: Option<String>,
+    issue_severity: Text<'a>,
+    issue_confidence: Option<Text<'a>>,
     issue_cwe: Option<Cwe>,
     #[serde(deserialize_with = "or_default")]
-    issue_text: String,
+    issue_text: Text<'a>,
     line_number: Option<u32>,
     #[serde(deserialize_with = "or_default")]
-    more_info: String,
-    test_id: String,
-    test_name: Option<String>,
+    more_info: Text<'a>,
+    test_id: Text<'a>,
+    test_name: Option<Text<'a>>,
+}
+
+impl Record for Issue<'static> {
+    type Of<'a> = Issue<'a>;
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -99,7 +103,7 @@ impl Members for Import<'_> {
         match key {
             "results" => {
                 self.has_results = true;
-                value.array("an array of results", |_, issue: Issue| self.issue(issue)).map(drop)
+                value.array_of::<Issue<'static>>("an array of results", |_, issue| self.issue(issue)).map(drop)
             }
             "errors" => value
                 .array("an array of errors", |_, skipped: Skipped| {
@@ -131,7 +135,7 @@ impl Members for Metrics<'_> {
 }
 
 impl Import<'_> {
-    fn issue(&mut self, issue: Issue) -> Result<(), ImportError> {
+    fn issue(&mut self, issue: Issue<'_>) -> Result<(), ImportError> {
         let word = issue.issue_severity.trim().to_uppercase();
         let Some((_, severity)) = SEVERITIES.iter().find(|(known, _)| *known == word) else {
             let known = SEVERITIES.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");

@@ -166,10 +166,10 @@ impl Part<'_, '_> {
         let mut exchanged = Vec::new();
         for item in items(flows).into_iter().take(1000) {
             if item.get("flow").is_none() {
-                self.described.data.push(xml::known(item)?);
+                self.described.data.push(xml::known(&item)?);
                 continue;
             }
-            let flow: Flow = xml::known(item)?;
+            let flow: Flow = xml::known(&item)?;
             if !mapping::FLOWS.contains(&flow.flow.as_str()) {
                 let flow = text::one_line(&flow.flow, 60);
                 let reason =

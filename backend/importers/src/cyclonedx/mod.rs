@@ -443,6 +443,7 @@ impl Import<'_> {
         });
         let (severity, score) = mapping::severity(&vulnerability.ratings);
         let weaknesses: Vec<String> = vulnerability.cwes.iter().take(20).filter_map(weakness).collect();
+        let weaknesses: Vec<&str> = weaknesses.iter().map(String::as_str).collect();
         let description = match (vulnerability.description.trim(), vulnerability.detail.trim()) {
             ("", detail) => detail.to_owned(),
             (description, "") => description.to_owned(),
@@ -482,7 +483,7 @@ impl Import<'_> {
             fixed: String::new(),
             url: "",
             weaknesses: &weaknesses,
-            files: Vec::new(),
+            files: &[],
         };
         let mut finding = package::finding(&asset, found, evidence);
         finding.remediation = remediation(vulnerability, url);

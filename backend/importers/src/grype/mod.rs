@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Map;
 use stance_shared::{AssetKind, Layer};
 
-use crate::json::{Members, Value, malformed, or_default, read_object};
+use crate::json::{Members, Record, Text, Value, malformed, or_default, read_object};
 use crate::package::{self, Package};
 use crate::report::Report;
 use crate::sniff::Outline;
@@ -64,37 +64,41 @@ impl Importer for Grype {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Match {
+#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+struct Match<'a> {
     #[serde(deserialize_with = "or_default")]
-    vulnerability: Vulnerability,
+    vulnerability: Vulnerability<'a>,
     #[serde(deserialize_with = "or_default")]
-    related_vulnerabilities: Vec<Vulnerability>,
+    related_vulnerabilities: Vec<Vulnerability<'a>>,
     #[serde(deserialize_with = "or_default")]
-    artifact: Artifact,
+    artifact: Artifact<'a>,
     /// Only of ignored matches.
     #[serde(deserialize_with = "or_default")]
-    applied_ignore_rules: Vec<IgnoreRule>,
+    applied_ignore_rules: Vec<IgnoreRule<'a>>,
+}
+
+impl Record for Match<'static> {
+    type Of<'a> = Match<'a>;
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Vulnerability {
+#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+struct Vulnerability<'a> {
     #[serde(deserialize_with = "or_default")]
-    id: String,
+    id: Text<'a>,
     #[serde(deserialize_with = "or_default")]
-    data_source: String,
-    namespace: Option<String>,
+    data_source: Text<'a>,
+    namespace: Option<Text<'a>>,
     #[serde(deserialize_with = "or_default")]
-    severity: String,
+    severity: Text<'a>,
     #[serde(deserialize_with = "or_default")]
-    description: String,
+    description: Text<'a>,
     #[serde(deserialize_with = "or_default")]
-    cvss: Vec<Cvss>,
+    cvss: Vec<Cvss<'a>>,
     #[serde(deserialize_with = "or_default")]
-    cwes: Vec<Cwe>,
+    cwes: Vec<Cwe<'a>>,
     #[serde(deserialize_with = "or_default")]
-    fix: Fix,
+    fix: Fix<'a>,
     #[serde(deserialize_with = "or_default")]
     epss: Vec<Epss>,
     #[serde(deserialize_with = "or_default")]
@@ -102,10 +106,10 @@ struct Vulnerability {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Cvss {
+#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+struct Cvss<'a> {
     #[serde(deserialize_with = "or_default")]
-    version: String,
+    version: Text<'a>,
     #[serde(deserialize_with = "or_default")]
     metrics: Metrics,
 }
@@ -117,9 +121,9 @@ struct Metrics {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Cwe {
-    cwe: Option<String>,
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Cwe<'a> {
+    cwe: Option<Text<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -129,42 +133,42 @@ struct Epss {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Fix {
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Fix<'a> {
     #[serde(deserialize_with = "or_default")]
-    versions: Vec<String>,
-    state: Option<String>,
+    versions: Vec<Text<'a>>,
+    state: Option<Text<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Artifact {
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Artifact<'a> {
     #[serde(deserialize_with = "or_default")]
-    name: String,
+    name: Text<'a>,
     #[serde(deserialize_with = "or_default")]
-    version: String,
+    version: Text<'a>,
     #[serde(rename = "type", deserialize_with = "or_default")]
-    kind: String,
+    kind: Text<'a>,
     #[serde(deserialize_with = "or_default")]
-    purl: String,
+    purl: Text<'a>,
     #[serde(deserialize_with = "or_default")]
-    locations: Vec<Place>,
+    locations: Vec<Place<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Place {
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Place<'a> {
     #[serde(deserialize_with = "or_default")]
-    path: String,
+    path: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct IgnoreRule {
-    reason: Option<String>,
-    vulnerability: Option<String>,
-    vex_status: Option<String>,
-    vex_justification: Option<String>,
+#[serde(rename_all = "kebab-case", default, bound(deserialize = "'de: 'a"))]
+struct IgnoreRule<'a> {
+    reason: Option<Text<'a>>,
+    vulnerability: Option<Text<'a>>,
+    vex_status: Option<Text<'a>>,
+    vex_justification: Option<Text<'a>>,
 }
 
 struct Import<'a> {
@@ -189,7 +193,7 @@ impl Members for Import<'_> {
                 };
                 let suppressed = key == "ignoredMatches";
                 value
-                    .array("an array of matches", |_, found: Match| {
+                    .array_of::<Match<'static>>("an array of matches", |_, found| {
                         self.report.finding(finding(&asset, found, suppressed))
                     })
                     .map(drop)
@@ -261,13 +265,13 @@ impl Import<'_> {
     }
 }
 
-fn finding(asset: &AssetRef, found: Match, suppressed: bool) -> FindingRecord {
+fn finding(asset: &AssetRef, found: Match<'_>, suppressed: bool) -> FindingRecord {
     let Match { vulnerability: own, related_vulnerabilities: related, artifact, applied_ignore_rules: rules } = found;
     let package = Package::of_purl(&artifact.purl).unwrap_or_else(|| Package::of(&artifact.kind, &artifact.name));
     // The newest version's; other sources' scores are not the one that the severity stands for.
     let newest =
         own.cvss.iter().filter(|cvss| cvss.metrics.base_score.is_some()).max_by(|a, b| a.version.cmp(&b.version));
-    let related_ids: Vec<String> = related.iter().take(50).map(|other| other.id.clone()).collect();
+    let related_ids: Vec<&str> = related.iter().take(50).map(|other| other.id.as_str()).collect();
     let mut evidence = Evidence::default();
     evidence.add("package", package.as_str());
     evidence.add("id", own.id.clone());
@@ -282,19 +286,21 @@ fn finding(asset: &AssetRef, found: Match, suppressed: bool) -> FindingRecord {
     let described = related.iter().map(|other| other.description.as_str()).find(|text| !text.trim().is_empty());
     let description =
         Some(own.description.as_str()).filter(|text| !text.trim().is_empty()).or(described).unwrap_or_default();
-    let weaknesses: Vec<String> = own.cwes.into_iter().filter_map(|cwe| cwe.cwe).collect();
+    let weaknesses: Vec<&str> = own.cwes.iter().filter_map(|cwe| cwe.cwe.as_deref()).collect();
+    let fixed: Vec<&str> = own.fix.versions.iter().map(Text::as_str).collect();
+    let files: Vec<&str> = artifact.locations.iter().take(50).map(|place| place.path.as_str()).collect();
     let vulnerability = package::Vulnerability {
         name: &artifact.name,
         version: &artifact.version,
-        advisory: package::advisory(&own.id, related_ids.iter().map(String::as_str)),
+        advisory: package::advisory(&own.id, related_ids.iter().copied()),
         severity: package::severity(&own.severity),
         score: newest.and_then(|cvss| cvss.metrics.base_score),
         title: "",
         description,
-        fixed: text::one_line(&own.fix.versions.join(", "), 300),
+        fixed: text::one_line(&fixed.join(", "), 300),
         url: &own.data_source,
         weaknesses: &weaknesses,
-        files: artifact.locations.into_iter().take(50).map(|place| place.path).collect(),
+        files: &files,
         package,
     };
     let suppression = suppressed.then(|| suppression(&rules));
@@ -302,7 +308,7 @@ fn finding(asset: &AssetRef, found: Match, suppressed: bool) -> FindingRecord {
 }
 
 /// Why Grype ignores a match: a rule of its configuration, or a VEX document.
-fn suppression(rules: &[IgnoreRule]) -> Suppression {
+fn suppression(rules: &[IgnoreRule<'_>]) -> Suppression {
     let vex = rules.iter().find_map(|rule| Some((rule.vex_status.as_deref()?, rule.vex_justification.as_deref())));
     if let Some((status, justification)) = vex {
         return Suppression {

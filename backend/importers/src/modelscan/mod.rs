@@ -1,11 +1,12 @@
 //! ModelScan's JSON. What is taken over, field by field: `README.md`.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use serde::Deserialize;
 use stance_shared::{AssetKind, Layer, Severity};
 
-use crate::json::{Members, Value, or_default, read_object};
+use crate::json::{self, Members, Text, Value, or_default, read_object};
 use crate::sniff::Outline;
 use crate::text::{self, Evidence};
 use crate::unsafe_import;
@@ -71,18 +72,22 @@ impl Importer for ModelScan {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Issue {
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Issue<'a> {
     #[serde(deserialize_with = "or_default")]
-    description: String,
-    operator: Option<String>,
-    module: Option<String>,
+    description: Text<'a>,
+    operator: Option<Text<'a>>,
+    module: Option<Text<'a>>,
     #[serde(deserialize_with = "or_default")]
-    source: String,
+    source: Text<'a>,
     #[serde(deserialize_with = "or_default")]
-    scanner: String,
+    scanner: Text<'a>,
     #[serde(deserialize_with = "or_default")]
-    severity: String,
+    severity: Text<'a>,
+}
+
+impl json::Record for Issue<'static> {
+    type Of<'a> = Issue<'a>;
 }
 
 /// An entry of `errors` or of `summary.skipped.skipped_files`.
@@ -127,7 +132,7 @@ impl Members for Import<'_> {
             "issues" => {
                 self.has_issues = true;
                 let asset = self.asset()?;
-                value.array("an array of issues", |_, issue: Issue| {
+                value.array_of::<Issue<'static>>("an array of issues", |_, issue: Issue<'_>| {
                     self.findings += 1;
                     Ok(self.sink.borrow_mut().record(Record::Finding(Box::new(finding(&asset, issue)?)))?)
                 })?;
@@ -283,19 +288,22 @@ impl Import<'_> {
 }
 
 /// One issue. The rule is the import itself (`posix.system`), so that other pickle scanners' findings can meet with it.
-fn finding(asset: &AssetRef, issue: Issue) -> Result<FindingRecord, ImportError> {
+fn finding(asset: &AssetRef, issue: Issue<'_>) -> Result<FindingRecord, ImportError> {
     let severity = issue.severity.trim().to_uppercase().parse::<Severity>().map_err(|error| {
         let expected = format!("severity: {error}");
         ImportError::Malformed { expected, position: Position { path: "severity".to_owned(), ..Position::default() } }
     })?;
-    let known =
-        |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let [module, operator] =
+        [&issue.module, &issue.operator].map(|text| text.as_deref().map(str::trim).filter(|text| !text.is_empty()));
     let scanner = issue.scanner.rsplit('.').next().unwrap_or_default();
-    let rule = match (known(&issue.module), known(&issue.operator)) {
-        (Some(module), Some(operator)) => unsafe_import::rule(&module, &operator),
-        (module, operator) => text::one_line(&module.or(operator).unwrap_or_else(|| scanner.to_owned()), 300),
+    let rule = match (module, operator) {
+        (Some(module), Some(operator)) => unsafe_import::rule(module, operator),
+        (module, operator) => text::one_line(module.or(operator).unwrap_or(scanner), 300),
     };
-    let title = if issue.description.trim().is_empty() { format!("Unsafe operator {rule}") } else { issue.description };
+    let title = match issue.description.trim() {
+        "" => Cow::Owned(format!("Unsafe operator {rule}")),
+        _ => Cow::from(issue.description),
+    };
     let mut evidence = Evidence::default();
     evidence.add("scanner", issue.scanner);
     evidence.add("module", issue.module);

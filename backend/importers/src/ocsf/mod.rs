@@ -3,13 +3,13 @@
 
 mod mapping;
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use stance_engine::fingerprint::Fingerprint;
 use stance_shared::Layer;
 
 use self::mapping::Outcome;
 use crate::category::Categories;
-use crate::json::{malformed, read_documents, text_of};
+use crate::json::{Object, Tree, malformed, read_documents};
 use crate::report::Report;
 use crate::sniff::Outline;
 use crate::text::{self, Evidence};
@@ -43,10 +43,9 @@ impl Importer for Ocsf {
         let mut events = Events { report: Report::new("ocsf", hints, sink), seen: 0, checks: 0 };
         read_documents(source, "OCSF events, an array of objects or one object a line", |mut value| {
             if value.is_array()? {
-                value.array("an array of events", |_, event| events.event(&event)).map(|_| ())
+                value.array_of::<Object<'static>>("an array of events", |_, event| events.event(&event)).map(|_| ())
             } else {
-                let event = value.record()?;
-                events.event(&event)
+                value.record_of::<Object<'static>, _>(|event| events.event(&event))
             }
         })?;
         // A posture scan says the outcome of each check; a stream of detections shows only what happened in its time.
@@ -64,15 +63,6 @@ struct Events<'a> {
     checks: u64,
 }
 
-/// The object under a member.
-fn object<'a>(event: &'a Map<String, Json>, key: &str) -> Option<&'a Map<String, Json>> {
-    event.get(key)?.as_object()
-}
-
-fn objects<'a>(event: &'a Map<String, Json>, key: &str) -> impl Iterator<Item = &'a Map<String, Json>> {
-    event.get(key).and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_object)
-}
-
 /// What a finding is about.
 struct Resource<'e> {
     uid: &'e str,
@@ -82,8 +72,8 @@ struct Resource<'e> {
 }
 
 impl<'e> Resource<'e> {
-    fn of(resource: &'e Map<String, Json>) -> Self {
-        let text = |key| text_of(resource, key).unwrap_or_default();
+    fn of(resource: &'e Object<'_>) -> Self {
+        let text = |key| resource.text(key).unwrap_or_default();
         Self { uid: text("uid"), name: text("name"), kind: text("type"), region: text("region") }
     }
 
@@ -93,31 +83,31 @@ impl<'e> Resource<'e> {
 }
 
 impl Events<'_> {
-    fn event(&mut self, event: &Map<String, Json>) -> Result<(), ImportError> {
-        let Some(class) = event.get("class_uid").and_then(Json::as_u64) else {
+    fn event(&mut self, event: &Object<'_>) -> Result<(), ImportError> {
+        let Some(class) = event.number("class_uid") else {
             return Err(malformed("an OCSF event needs “class_uid”, a number"));
         };
         self.seen += 1;
         if !(2001..=2004).contains(&class) {
-            let name = text_of(event, "class_name").unwrap_or_default();
+            let name = event.text("class_name").unwrap_or_default();
             return self.report.gap("skipped", "", &format!("an event of class {class} {name} is no finding"));
         }
         self.product(event);
         let all: Vec<Resource<'_>> =
-            objects(event, "resources").chain(object(event, "resource")).map(Resource::of).collect();
+            event.objects("resources").chain(event.object("resource")).map(Resource::of).collect();
         let asset = self.asset(event, all.first())?;
-        let compliance = object(event, "compliance").and_then(|compliance| text_of(compliance, "status"));
-        let (code, status) = (text_of(event, "status_code"), text_of(event, "status"));
+        let compliance = event.object("compliance").and_then(|compliance| compliance.text("status"));
+        let (code, status) = (event.text("status_code"), event.text("status"));
         self.checks += u64::from(code.or(compliance).is_some());
         let mut attributes = Evidence::default();
         if let Some(resource) = all.first() {
             attributes.add("type", text::one_line(resource.kind, 100));
             attributes.add("region", text::one_line(resource.region, 100));
         }
-        let cloud = object(event, "cloud");
-        attributes.add("provider", cloud.and_then(|cloud| text_of(cloud, "provider")));
-        let account = cloud.and_then(|cloud| object(cloud, "account"));
-        attributes.add("account", account.and_then(|account| text_of(account, "uid")));
+        let cloud = event.object("cloud");
+        attributes.add("provider", cloud.and_then(|cloud| cloud.text("provider")));
+        let account = cloud.and_then(|cloud| cloud.object("account"));
+        attributes.add("account", account.and_then(|account| account.text("uid")));
         self.report.assess(&asset, Layer::Application, "", attributes.finish().into_map())?;
         match mapping::outcome(code, compliance, status) {
             Outcome::Failed => self.finding(event, class, &asset, &all),
@@ -130,60 +120,59 @@ impl Events<'_> {
     }
 
     /// The tool is the product of the first event.
-    fn product(&mut self, event: &Map<String, Json>) {
-        let product = object(event, "metadata").and_then(|metadata| object(metadata, "product"));
+    fn product(&mut self, event: &Object<'_>) {
+        let product = event.object("metadata").and_then(|metadata| metadata.object("product"));
         if let Some(product) = product.filter(|_| self.report.info.tool == "ocsf") {
-            if let Some(name) = text_of(product, "name") {
+            if let Some(name) = product.text("name") {
                 self.report.info.tool = text::one_line(&name.to_lowercase().replace(' ', "-"), 60);
             }
-            self.report.info.tool_version = text::one_line(text_of(product, "version").unwrap_or_default(), 60);
+            self.report.info.tool_version = text::one_line(product.text("version").unwrap_or_default(), 60);
         }
     }
 
     /// The asset that the upload named, else the first resource, else the account.
-    fn asset(&self, event: &Map<String, Json>, resource: Option<&Resource<'_>>) -> Result<AssetRef, ImportError> {
+    fn asset(&self, event: &Object<'_>, resource: Option<&Resource<'_>>) -> Result<AssetRef, ImportError> {
         let says = "an event names neither a resource nor an account";
         let kind = mapping::kind(resource.map_or("", |resource| resource.kind));
         let key = resource.map(Resource::key).unwrap_or_default();
         if !key.is_empty() {
             return self.report.asset(kind, key, says);
         }
-        let cloud = object(event, "cloud");
-        let account = cloud.and_then(|cloud| text_of(object(cloud, "account")?, "uid"));
-        let provider = cloud.and_then(|cloud| text_of(cloud, "provider")).unwrap_or("cloud");
+        let cloud = event.object("cloud");
+        let account = cloud.and_then(|cloud| cloud.object("account")?.text("uid"));
+        let provider = cloud.and_then(|cloud| cloud.text("provider")).unwrap_or("cloud");
         let key = account.map(|account| format!("{}:{account}", provider.to_lowercase())).unwrap_or_default();
         self.report.asset(kind, &key, says)
     }
 
     fn finding(
         &mut self,
-        event: &Map<String, Json>,
+        event: &Object<'_>,
         class: u64,
         asset: &AssetRef,
         resources: &[Resource<'_>],
     ) -> Result<(), ImportError> {
-        let info = object(event, "finding_info").or(object(event, "finding"));
-        let analytic = info.and_then(|info| object(info, "analytic"));
-        let code = object(event, "metadata").and_then(|metadata| text_of(metadata, "event_code"));
-        let rule =
-            code.or_else(|| analytic.and_then(|analytic| text_of(analytic, "uid").or(text_of(analytic, "name"))));
+        let info = event.object("finding_info").or(event.object("finding"));
+        let analytic = info.and_then(|info| info.object("analytic"));
+        let code = event.object("metadata").and_then(|metadata| metadata.text("event_code"));
+        let rule = code.or_else(|| analytic.and_then(|analytic| analytic.text("uid").or(analytic.text("name"))));
         let title = title(event);
         let mut categories = Categories::default();
-        let attacks = info.into_iter().flat_map(|info| objects(info, "attacks")).chain(objects(event, "attacks"));
-        for technique in attacks.take(20).filter_map(|attack| text_of(object(attack, "technique")?, "uid")) {
+        let attacks = info.into_iter().flat_map(|info| info.objects("attacks")).chain(event.objects("attacks"));
+        for technique in attacks.take(20).filter_map(|attack| attack.object("technique")?.text("uid")) {
             categories.add_named_in(technique);
         }
-        let weaknesses = objects(event, "vulnerabilities").flat_map(|found| {
-            let one = object(found, "cwe").into_iter();
-            one.chain(objects(found, "related_cwes")).filter_map(|cwe| text_of(cwe, "uid"))
+        let weaknesses = event.objects("vulnerabilities").flat_map(|found| {
+            let one = found.object("cwe").into_iter();
+            one.chain(found.objects("related_cwes")).filter_map(|cwe| cwe.text("uid"))
         });
         weaknesses.take(20).for_each(|cwe| categories.add_named_in(cwe));
         // The advisories tell vulnerability findings apart, whose rule is the scanner.
-        let advisory = |found: &Map<String, Json>| {
-            let uid = |key| object(found, key).and_then(|advisory| text_of(advisory, "uid"));
+        let advisory = |found: &Object<'_>| {
+            let uid = |key| found.object(key).and_then(|advisory| advisory.text("uid"));
             uid("cve").or_else(|| uid("advisory")).map(|uid| text::one_line(uid, 100))
         };
-        let mut advisories: Vec<String> = objects(event, "vulnerabilities").take(50).filter_map(advisory).collect();
+        let mut advisories: Vec<String> = event.objects("vulnerabilities").take(50).filter_map(advisory).collect();
         advisories.sort();
         advisories.dedup();
         let listed = advisories.join(", ");
@@ -192,36 +181,32 @@ impl Events<'_> {
         let rule = if rule.is_empty() { "finding".to_owned() } else { rule };
         let title = text::one_line(&text::redact(title.unwrap_or(&rule)), 300);
 
-        let severity_id = event.get("severity_id").and_then(Json::as_u64);
-        let severity = mapping::severity(severity_id, text_of(event, "severity").unwrap_or_default());
+        let severity_id = event.number("severity_id");
+        let severity = mapping::severity(severity_id, event.text("severity").unwrap_or_default());
         let told = [
-            text_of(event, "status_detail").or(text_of(event, "message")),
-            info.and_then(|info| text_of(info, "desc")),
-            text_of(event, "risk_details"),
+            event.text("status_detail").or(event.text("message")),
+            info.and_then(|info| info.text("desc")),
+            event.text("risk_details"),
         ];
         let mut told: Vec<&str> = told.into_iter().flatten().collect();
         told.dedup();
-        let remediation = object(event, "remediation");
-        let references = remediation.and_then(|remediation| remediation.get("references")).and_then(Json::as_array);
-        let references =
-            references.into_iter().flatten().filter_map(Json::as_str).filter(|url| url.starts_with("http"));
-        let advice = remediation.and_then(|remediation| text_of(remediation, "desc")).into_iter();
+        let remediation = event.object("remediation");
+        let references = remediation.map_or(&[][..], |remediation| remediation.array("references"));
+        let references = references.iter().filter_map(Tree::as_str).filter(|url| url.starts_with("http"));
+        let advice = remediation.and_then(|remediation| remediation.text("desc")).into_iter();
         let advice = advice.chain(references.take(5)).collect::<Vec<_>>().join("\n\n");
-        let suppressed = text_of(event, "status").is_some_and(|status| status.eq_ignore_ascii_case("suppressed"));
+        let suppressed = event.text("status").is_some_and(|status| status.eq_ignore_ascii_case("suppressed"));
 
         let mut evidence = Evidence::default();
         evidence.add("class", class);
         evidence.add("product", self.report.info.tool.clone());
-        evidence.add("severity", text_of(event, "severity"));
-        evidence.add("statusCode", text_of(event, "status_code"));
+        evidence.add("severity", event.text("severity"));
+        evidence.add("statusCode", event.text("status_code"));
         evidence.add("advisories", advisories.clone());
-        evidence.add("types", info.and_then(|info| info.get("types")).cloned().unwrap_or_default());
+        evidence.add("types", info.and_then(|info| info.get("types")).map(Json::from));
         evidence.add("resources", resources.iter().take(20).map(|r| Json::from(r.key())).collect::<Vec<_>>());
-        evidence.add("compliance", event.get("compliance").cloned().unwrap_or_default());
-        evidence.add(
-            "frameworks",
-            object(event, "unmapped").and_then(|more| more.get("compliance")).cloned().unwrap_or_default(),
-        );
+        evidence.add("compliance", event.get("compliance").map(Json::from));
+        evidence.add("frameworks", event.object("unmapped").and_then(|more| more.get("compliance")).map(Json::from));
 
         let first = resources.first();
         let (key, region) = (first.map_or("", Resource::key), first.map_or("", |resource| resource.region));
@@ -240,14 +225,14 @@ impl Events<'_> {
             evidence: evidence.finish(),
             suppression: suppressed.then(|| Suppression {
                 origin: "OCSF status".to_owned(),
-                justification: text::evidence_text(text_of(event, "comment").unwrap_or("suppressed in its tool"), 1000),
+                justification: text::evidence_text(event.text("comment").unwrap_or("suppressed in its tool"), 1000),
             }),
             ..FindingRecord::blank(asset, fingerprint, &rule, Layer::Application)
         })
     }
 }
 
-fn title(event: &Map<String, Json>) -> Option<&str> {
-    let info = object(event, "finding_info").or(object(event, "finding"));
-    info.and_then(|info| text_of(info, "title")).or(text_of(event, "message"))
+fn title<'a>(event: &'a Object<'_>) -> Option<&'a str> {
+    let info = event.object("finding_info").or(event.object("finding"));
+    info.and_then(|info| info.text("title")).or(event.text("message"))
 }

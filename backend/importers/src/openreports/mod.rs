@@ -232,7 +232,7 @@ fn finding(asset: &AssetRef, outcome: &Outcome, is_warning: bool) -> FindingReco
             fixed: text::one_line(property("fixedVersion"), 300),
             url: property("primaryURL"),
             weaknesses: &[],
-            files: Vec::new(),
+            files: &[],
         };
         return package::finding(asset, vulnerability, evidence);
     }

@@ -261,7 +261,7 @@ fn say(
         fixed: String::new(),
         url: "",
         weaknesses: &[],
-        files: Vec::new(),
+        files: &[],
     };
     let mut finding = package::finding(asset, found, evidence);
     finding.remediation = text::evidence_text(statement.action_statement.as_deref().unwrap_or_default(), 8000);

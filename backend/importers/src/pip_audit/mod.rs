@@ -131,7 +131,7 @@ impl Import<'_> {
                 fixed: text::one_line(&found.fix_versions.join(", "), 300),
                 url: &url,
                 weaknesses: &[],
-                files: Vec::new(),
+                files: &[],
                 package,
                 advisory,
             };

@@ -3,6 +3,7 @@
 mod mapping;
 mod model;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
@@ -13,7 +14,7 @@ use stance_shared::{AssetKind, Layer, Severity};
 use self::mapping::Plugin;
 use self::model::{Outcome, Provider, Row};
 use crate::category::Categories;
-use crate::json::{Members, Value, malformed, parse_line, read_lines, read_object};
+use crate::json::{Members, Tree, Value, malformed, parse_line, read_lines, read_object};
 use crate::report::Report;
 use crate::sniff::Outline;
 use crate::text::{self, Evidence};
@@ -57,7 +58,7 @@ impl Importer for Promptfoo {
         let mut head = Vec::new();
         source.open()?.take(SNIFF_BYTES as u64).read_to_end(&mut head)?;
         if is_row(&Outline::of(&head)) {
-            read_lines(source, |number, line| import.row(parse_line(number, line)?))?;
+            read_lines(source, |number, line| import.row(&parse_line(number, line)?))?;
         } else {
             let mut document = Document { import: &mut import, has_results: false };
             read_object(source, "promptfoo's results, an object with “results”", &mut document)?;
@@ -161,10 +162,10 @@ impl Members for Texts<'_> {
 
 impl Import<'_> {
     fn rows(&mut self, value: Value<'_, '_>) -> Result<(), ImportError> {
-        value.array("an array of results", |_, row: Row| self.row(row)).map(drop)
+        value.array_of::<Row<'static>>("an array of results", |_, row| self.row(&row)).map(drop)
     }
 
-    fn row(&mut self, row: Row) -> Result<(), ImportError> {
+    fn row(&mut self, row: &Row<'_>) -> Result<(), ImportError> {
         if row.success.is_none() && row.failure_reason.is_none() {
             return Err(malformed("a result needs “success”"));
         }
@@ -172,7 +173,7 @@ impl Import<'_> {
         let asset = self.asset(row.provider.as_ref())?;
         let outcome = row.outcome();
         let plugin = row.plugin().map(|plugin| text::one_line(plugin, 140));
-        self.tested(&row, plugin.as_deref());
+        self.tested(row, plugin.as_deref());
         let check = if plugin.is_some() { "red-teamed" } else { "" };
         if outcome == Outcome::Error {
             let subject = plugin.as_deref().or(row.test_case.description.as_deref()).unwrap_or("a test");
@@ -182,13 +183,13 @@ impl Import<'_> {
             return self.report.error(subject, reason);
         }
         self.report.assess(&asset, layer(&asset), check, Map::new())?;
-        let Some(key) = key(&row, plugin.as_deref(), outcome) else { return Ok(()) };
+        let Some(key) = key(row, plugin.as_deref(), outcome) else { return Ok(()) };
         let key = (asset, key);
         if !self.groups.contains_key(&key) {
             if self.groups.len() >= MAX_GROUPS {
                 return Err(ImportError::TooLarge(format!("more than {MAX_GROUPS} different checks in one report")));
             }
-            self.groups.insert(key.clone(), Group::new(&row, plugin.as_deref()));
+            self.groups.insert(key.clone(), Group::new(row, plugin.as_deref()));
         }
         if let Some(group) = self.groups.get_mut(&key) {
             group.add(row, outcome);
@@ -197,14 +198,14 @@ impl Import<'_> {
     }
 
     /// The provider by its label, else by its id.
-    fn asset(&self, provider: Option<&Provider>) -> Result<AssetRef, ImportError> {
+    fn asset(&self, provider: Option<&Provider<'_>>) -> Result<AssetRef, ImportError> {
         let (id, label) = provider.map_or(("", ""), |provider| (provider.id().trim(), provider.label().trim()));
         let is_model = mapping::is_model(id) && (label.is_empty() || label == id);
         let kind = if is_model { AssetKind::Model } else { AssetKind::Application };
         self.report.asset(kind, if label.is_empty() { id } else { label }, "the results do not name a provider")
     }
 
-    fn tested(&mut self, row: &Row, plugin: Option<&str>) {
+    fn tested(&mut self, row: &Row<'_>, plugin: Option<&str>) {
         let mut add = |name: &str| {
             if self.tested.len() < MAX_GROUPS && !self.tested.contains(name) {
                 self.tested.insert(text::one_line(name, 140));
@@ -243,20 +244,21 @@ fn layer(asset: &AssetRef) -> Layer {
 }
 
 /// What tells the problem apart: the plugin, else the assertion that failed. `None` for a test that passed and is no attack.
-fn key(row: &Row, plugin: Option<&str>, outcome: Outcome) -> Option<[String; 3]> {
+fn key(row: &Row<'_>, plugin: Option<&str>, outcome: Outcome) -> Option<[String; 3]> {
     if let Some(plugin) = plugin {
         return Some(["plugin".to_owned(), plugin.to_owned(), String::new()]);
     }
     if outcome == Outcome::Passed {
         return None;
     }
-    let assertion = row.failed_assertion().cloned().unwrap_or_default();
-    let value = assertion.value.map(|value| text::digest(&value.to_string())).unwrap_or_default();
-    Some([text::one_line(&assertion.kind, 140), text::one_line(&assertion.metric.unwrap_or_default(), 140), value])
+    let Some(assertion) = row.failed_assertion() else { return Some(Default::default()) };
+    let value = assertion.value.as_ref().map(|value| text::digest(&value.to_string())).unwrap_or_default();
+    let metric = assertion.metric.as_deref().unwrap_or_default();
+    Some([text::one_line(&assertion.kind, 140), text::one_line(metric, 140), value])
 }
 
 impl Group {
-    fn new(row: &Row, plugin: Option<&str>) -> Self {
+    fn new(row: &Row<'_>, plugin: Option<&str>) -> Self {
         let assertion = row.failed_assertion().cloned().unwrap_or_default();
         let kind = if assertion.kind.is_empty() { "assertion" } else { &assertion.kind };
         let value =
@@ -280,14 +282,14 @@ impl Group {
         }
     }
 
-    fn add(&mut self, row: Row, outcome: Outcome) {
+    fn add(&mut self, row: &Row<'_>, outcome: Outcome) {
         let failed = u64::from(outcome == Outcome::Failed);
         self.total += 1;
         self.failed += failed;
-        let of = |text: fn(&model::Metadata) -> &Option<String>| {
-            text(&row.metadata).as_deref().or(text(&row.test_case.metadata).as_deref()).filter(|text| !text.is_empty())
+        let of = |text: for<'t> fn(&'t model::Metadata<'_>) -> Option<&'t str>| {
+            text(&row.metadata).or(text(&row.test_case.metadata)).filter(|text| !text.is_empty())
         };
-        let strategy = text::one_line(of(|metadata| &metadata.strategy_id).unwrap_or("basic"), 60);
+        let strategy = text::one_line(of(|metadata| metadata.strategy_id.as_deref()).unwrap_or("basic"), 60);
         if self.plugin.is_some() && (self.strategies.len() < 100 || self.strategies.contains_key(&strategy)) {
             let (fails, total) = self.strategies.entry(strategy.clone()).or_default();
             *fails += failed;
@@ -296,24 +298,32 @@ impl Group {
         if outcome == Outcome::Passed {
             return;
         }
-        self.severity = self.severity.min(mapping::severity(of(|metadata| &metadata.severity).unwrap_or_default()));
-        if let Some(goal) = of(|metadata| &metadata.goal).map(|goal| text::one_line(goal, 300)) {
+        self.severity =
+            self.severity.min(mapping::severity(of(|metadata| metadata.severity.as_deref()).unwrap_or_default()));
+        if let Some(goal) = of(|metadata| metadata.goal.as_deref()).map(|goal| text::one_line(goal, 300)) {
             let first = self.goal.take().filter(|known| *known <= goal);
             self.goal = Some(first.unwrap_or(goal));
         }
-        let prompt = row.prompt.raw.clone().unwrap_or_else(|| Json::Object(row.vars.clone()).to_string());
-        let output = row
-            .response
-            .output
-            .as_ref()
-            .map(|output| output.as_str().map_or_else(|| output.to_string(), str::to_owned));
+        let prompt = match &row.prompt.raw {
+            Some(raw) => text::evidence_text(raw, 1500),
+            None => text::evidence_text(Json::from(&row.vars).to_string(), 1500),
+        };
+        // The order begins with the prompt: most need no more.
+        if self.example.as_ref().is_some_and(|known| known.prompt < prompt) {
+            return;
+        }
+        let output = match &row.response.output {
+            None => Cow::Borrowed(""),
+            Some(Tree::Text(text)) => text.into(),
+            Some(output) => Cow::Owned(Json::from(output).to_string()),
+        };
         let provider = row
             .provider
             .as_ref()
             .map_or("", |provider| if provider.label().is_empty() { provider.id() } else { provider.label() });
         let example = Example {
-            prompt: text::evidence_text(&prompt, 1500),
-            output: text::evidence_text(output.unwrap_or_default(), 1500),
+            prompt,
+            output: text::evidence_text(output, 1500),
             reason: text::evidence_text(row.reason().unwrap_or_default(), 500),
             strategy,
             provider: text::one_line(provider, 200),

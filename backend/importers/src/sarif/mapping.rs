@@ -1,5 +1,9 @@
 //! From SARIF's words to Stance's: severity, layer and categories, as tables.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 use serde_json::Value;
 use stance_shared::{Layer, Severity};
 
@@ -68,8 +72,11 @@ pub(super) fn is_model_scanner(tool: &str) -> bool {
     MODEL_SCANNERS.iter().any(|scanner| tool.eq_ignore_ascii_case(scanner))
 }
 
-/// Categories by (tool, rule), for tools that name none in their reports. A tool that ends in `*` is a prefix.
-const RULE_CATEGORIES: &[(&str, &str, &[&str])] = &[
+/// A tool, its rule, and what that means. A tool that ends in `*` is a prefix.
+type RuleMeaning = (&'static str, &'static str, &'static [&'static str]);
+
+/// Categories by tool and rule, for tools that name none in their reports.
+const RULE_CATEGORIES: &[RuleMeaning] = &[
     ("bandit", "B102", &["cwe@4:CWE-78"]),
     ("bandit", "B104", &["cwe@4:CWE-605"]),
     ("bandit", "B105", &["cwe@4:CWE-259"]),
@@ -118,6 +125,13 @@ const RULE_CATEGORIES: &[(&str, &str, &[&str])] = &[
     ("aig-*", "MCP10", &["owasp-mcp@0.1:MCP10"]),
 ];
 
+/// The rows of [`RULE_CATEGORIES`] by their rule.
+static ROWS: LazyLock<HashMap<&str, Vec<&RuleMeaning>>> = LazyLock::new(|| {
+    let mut rows: HashMap<_, Vec<_>> = HashMap::new();
+    RULE_CATEGORIES.iter().for_each(|row| rows.entry(row.1).or_default().push(row));
+    rows
+});
+
 /// Categories by words in a rule's id, for tools with free rule names.
 const WORD_CATEGORIES: &[(&str, &[&str])] = &[
     ("trust-remote-code", &["owasp-llm@2025:LLM03", "atlas@5.6.0:AML.T0010.001"]),
@@ -130,6 +144,10 @@ const WORD_CATEGORIES: &[(&str, &[&str])] = &[
     ("hard-coded", &["cwe@4:CWE-798"]),
     ("agent-code-exec", &["owasp-llm@2025:LLM06", "owasp-agentic@2026:ASI05"]),
 ];
+
+/// Finds the words of [`WORD_CATEGORIES`]. Nothing when that can not be built, which a test excludes.
+static WORDS: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::new(WORD_CATEGORIES.iter().map(|(word, _)| *word)).ok());
 
 /// What a weakness means for an AI system.
 const AI_MEANING: &[(&str, &[&str])] = &[
@@ -150,11 +168,9 @@ pub(crate) fn rule_categories(id: &str, properties: &Properties) -> Categories {
     let mut categories = Categories::default();
     add_properties(properties, &mut categories);
     let id = id.to_lowercase().replace('_', "-");
-    for (word, references) in WORD_CATEGORIES {
-        if id.contains(word) {
-            categories.add_all(references);
-        }
-    }
+    let mut found: Vec<_> = WORDS.iter().flat_map(|words| words.find_overlapping_iter(&id)).collect();
+    found.sort_unstable_by_key(|word| word.pattern());
+    found.iter().for_each(|word| categories.add_all(WORD_CATEGORIES[word.pattern().as_usize()].1));
     categories
 }
 
@@ -177,7 +193,7 @@ pub(crate) fn complete_categories(tool: &str, rule: &str, categories: &mut Categ
         let tool = tool.to_lowercase();
         pattern.strip_suffix('*').map_or_else(|| tool == pattern, |prefix| tool.starts_with(prefix))
     };
-    for (_, _, references) in RULE_CATEGORIES.iter().filter(|row| row.1 == rule && is_of(row.0)) {
+    for (_, _, references) in ROWS.get(rule).into_iter().flatten().filter(|row| is_of(row.0)) {
         categories.add_all(references);
     }
     for (weakness, references) in AI_MEANING {
@@ -198,6 +214,7 @@ mod tests {
 
     #[test]
     fn every_category_in_the_tables_is_known() {
+        assert!(WORDS.is_some());
         let of_rules = RULE_CATEGORIES.iter().flat_map(|row| row.2.iter());
         let of_words = WORD_CATEGORIES.iter().chain(AI_MEANING).flat_map(|row| row.1.iter());
         for reference in of_rules.chain(of_words).chain(AI_MEANING.iter().map(|row| &row.0)) {

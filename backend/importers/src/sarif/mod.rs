@@ -156,7 +156,7 @@ impl<'a, 'b> RunMembers<'a, 'b> {
         }
         self.run.connect();
         let mut asset = None;
-        value.array("an array of results", |index, result: SarifResult| {
+        value.array_of::<SarifResult<'static>>("an array of results", |index, result: SarifResult<'_>| {
             self.baseline.changed |= matches!(result.baseline_state.as_deref(), Some("absent" | "updated"));
             self.baseline.unchanged |= result.baseline_state.as_deref() == Some("unchanged");
             if !again && self.defer.is_none() && result::refers_ahead(&self.run, &result) {

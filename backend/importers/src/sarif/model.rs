@@ -1,4 +1,5 @@
 //! The parts of SARIF 2.1.0 that are read; everything else is passed over. Members may be `null` wherever they may be absent.
+//! Texts are of type `T`: a result's stay in the report, a run's are kept.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +7,24 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use crate::json::or_default;
+use crate::json::{Record, Text, or_default};
 
 pub(crate) type Properties = Map<String, Value>;
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct SarifResult {
-    pub rule_id: Option<String>,
+#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+pub(super) struct SarifResult<'a> {
+    pub rule_id: Option<Text<'a>>,
     pub rule_index: Option<i64>,
     pub rule: Option<DescriptorReference>,
-    pub level: Option<String>,
-    pub kind: Option<String>,
+    pub level: Option<Text<'a>>,
+    pub kind: Option<Text<'a>>,
     #[serde(deserialize_with = "or_default")]
-    pub message: Message,
+    pub message: Message<Text<'a>>,
     #[serde(deserialize_with = "or_default")]
-    pub locations: Vec<SarifLocation>,
-    pub suppressions: Option<Vec<SarifSuppression>>,
-    pub baseline_state: Option<String>,
+    pub locations: Vec<SarifLocation<Text<'a>>>,
+    pub suppressions: Option<Vec<SarifSuppression<Text<'a>>>>,
+    pub baseline_state: Option<Text<'a>>,
     #[serde(deserialize_with = "or_default")]
     pub fingerprints: Properties,
     #[serde(deserialize_with = "or_default")]
@@ -33,26 +34,30 @@ pub(super) struct SarifResult {
     #[serde(deserialize_with = "or_default")]
     pub taxa: Vec<DescriptorReference>,
     #[serde(deserialize_with = "or_default")]
-    pub fixes: Vec<Fix>,
+    pub fixes: Vec<Fix<Text<'a>>>,
     pub occurrence_count: Option<u64>,
-    pub hosted_viewer_uri: Option<String>,
+    pub hosted_viewer_uri: Option<Text<'a>>,
+}
+
+impl Record for SarifResult<'static> {
+    type Of<'a> = SarifResult<'a>;
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Message {
-    pub text: Option<String>,
-    pub markdown: Option<String>,
-    pub id: Option<String>,
+#[serde(rename_all = "camelCase", default, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub(super) struct Message<T = String> {
+    pub text: Option<T>,
+    pub markdown: Option<T>,
+    pub id: Option<T>,
     #[serde(deserialize_with = "or_default")]
-    pub arguments: Vec<String>,
+    pub arguments: Vec<T>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Fix {
+#[serde(rename_all = "camelCase", default, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub(super) struct Fix<T = String> {
     #[serde(deserialize_with = "or_default")]
-    pub description: Message,
+    pub description: Message<T>,
 }
 
 /// A reference to a rule or taxon.
@@ -72,72 +77,72 @@ pub(super) struct ComponentReference {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct SarifLocation {
+#[serde(rename_all = "camelCase", default, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub(super) struct SarifLocation<T = String> {
     #[serde(deserialize_with = "or_default")]
-    pub physical_location: PhysicalLocation,
+    pub physical_location: PhysicalLocation<T>,
     #[serde(deserialize_with = "or_default")]
-    pub logical_locations: Vec<LogicalLocation>,
+    pub logical_locations: Vec<LogicalLocation<T>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct PhysicalLocation {
+#[serde(rename_all = "camelCase", default, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub(super) struct PhysicalLocation<T = String> {
     #[serde(deserialize_with = "or_default")]
-    pub artifact_location: ArtifactLocation,
+    pub artifact_location: ArtifactLocation<T>,
     #[serde(deserialize_with = "or_default")]
-    pub region: Region,
+    pub region: Region<T>,
     #[serde(deserialize_with = "or_default")]
-    pub context_region: ContextRegion,
+    pub context_region: ContextRegion<T>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct ArtifactLocation {
-    pub uri: Option<String>,
-    pub uri_base_id: Option<String>,
+#[serde(rename_all = "camelCase", default, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub(super) struct ArtifactLocation<T = String> {
+    pub uri: Option<T>,
+    pub uri_base_id: Option<T>,
     pub index: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Region {
+#[serde(rename_all = "camelCase", default, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub(super) struct Region<T = String> {
     pub start_line: Option<i64>,
     pub end_line: Option<i64>,
     pub start_column: Option<i64>,
     pub end_column: Option<i64>,
     #[serde(deserialize_with = "or_default")]
-    pub snippet: Snippet,
+    pub snippet: Snippet<T>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ContextRegion {
+#[serde(default, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub(super) struct ContextRegion<T = String> {
     #[serde(deserialize_with = "or_default")]
-    pub snippet: Snippet,
+    pub snippet: Snippet<T>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Snippet {
-    pub text: Option<String>,
+#[serde(default, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub(super) struct Snippet<T = String> {
+    pub text: Option<T>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct LogicalLocation {
-    pub fully_qualified_name: Option<String>,
-    pub name: Option<String>,
+#[serde(rename_all = "camelCase", default, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub(super) struct LogicalLocation<T = String> {
+    pub fully_qualified_name: Option<T>,
+    pub name: Option<T>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct SarifSuppression {
-    pub kind: Option<String>,
+#[serde(rename_all = "camelCase", default, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub(super) struct SarifSuppression<T = String> {
+    pub kind: Option<T>,
     /// `state` in drafts of the standard.
     #[serde(alias = "state")]
-    pub status: Option<String>,
-    pub justification: Option<String>,
+    pub status: Option<T>,
+    pub justification: Option<T>,
 }
 
 /// A rule as the tool describes it.

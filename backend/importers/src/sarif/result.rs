@@ -1,27 +1,30 @@
 //! One SARIF result as a finding.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 use stance_engine::fingerprint::Fingerprint;
 use stance_shared::Severity;
 
 use super::context::{Rule, RunContext};
 use super::mapping;
-use super::model::{ArtifactLocation, Message, Properties, SarifLocation, SarifResult};
+use super::model::{Message, Properties, SarifLocation, SarifResult};
 use crate::category::Categories;
+use crate::json::Text;
 use crate::record::NO_RULE;
 use crate::text::{self, Evidence};
 use crate::{AssetRef, FindingRecord, Location, Suppression};
 use crate::{code, modelaudit};
 
 /// Whether a result says that something is wrong now: not a pass, and not one that is gone since the baseline.
-pub(super) fn is_problem(result: &SarifResult) -> bool {
+pub(super) fn is_problem(result: &SarifResult<'_>) -> bool {
     !matches!(result.kind.as_deref(), Some("pass" | "notApplicable"))
         && result.baseline_state.as_deref() != Some("absent")
 }
 
 /// Whether the result refers to something that the run may still say behind its results: a file by its place in `artifacts`,
 /// or an absolute path that is to be shortened by the scan's root.
-pub(super) fn refers_ahead(run: &RunContext, result: &SarifResult) -> bool {
+pub(super) fn refers_ahead(run: &RunContext, result: &SarifResult<'_>) -> bool {
     result.locations.iter().any(|location| {
         let artifact = &location.physical_location.artifact_location;
         match artifact.uri.as_deref() {
@@ -31,22 +34,22 @@ pub(super) fn refers_ahead(run: &RunContext, result: &SarifResult) -> bool {
     })
 }
 
-pub(super) fn finding(run: &RunContext, asset: &AssetRef, mut result: SarifResult) -> FindingRecord {
+pub(super) fn finding(run: &RunContext, asset: &AssetRef, mut result: SarifResult<'_>) -> FindingRecord {
     let rule = run.rule(result.rule_id.as_deref(), result.rule_index, result.rule.as_ref());
     let named = result.rule_id.as_deref().or_else(|| result.rule.as_ref()?.id.as_deref());
     let rule_id =
         named.or(rule.map(|rule| rule.id.as_str())).map(str::trim).filter(|id| !id.is_empty()).unwrap_or(NO_RULE);
     let rule_id = text::truncate(rule_id, 300);
 
-    let message = message_text(std::mem::take(&mut result.message), rule);
+    let message = std::mem::take(&mut result.message);
+    let mut message = message_text(&message, rule);
     let score = mapping::security_severity(&result.properties).or_else(|| rule?.score);
     let categories = categories(run, rule, &rule_id, &result);
     let mut locations: Vec<Location> = result.locations.iter().take(50).filter_map(|l| location(run, l)).collect();
     let fingerprint = fingerprint(run, asset, &rule_id, &result, &locations, &message);
-    let mut message = message;
     if code::is_secret(&categories) {
         // The secret stands in the message and in the code.
-        message = code::without_literals(&message);
+        message = Cow::Owned(code::without_literals(&message));
         for location in &mut locations {
             location.snippet = location.snippet.take().map(|snippet| code::without_literals(&snippet));
         }
@@ -71,7 +74,7 @@ pub(super) fn finding(run: &RunContext, asset: &AssetRef, mut result: SarifResul
 }
 
 /// The rule's categories, and what the result adds to them.
-fn categories(run: &RunContext, rule: Option<&Rule>, rule_id: &str, result: &SarifResult) -> Categories {
+fn categories(run: &RunContext, rule: Option<&Rule>, rule_id: &str, result: &SarifResult<'_>) -> Categories {
     let mut categories =
         rule.map_or_else(|| mapping::rule_categories(rule_id, &Properties::new()), |rule| rule.categories.clone());
     let known = categories.len();
@@ -85,7 +88,7 @@ fn categories(run: &RunContext, rule: Option<&Rule>, rule_id: &str, result: &Sar
 }
 
 /// By score, else by the tool's own word, else by level: the result's before the rule's, `warning` when neither says.
-fn severity(result: &SarifResult, rule: Option<&Rule>, score: Option<f64>) -> Severity {
+fn severity(result: &SarifResult<'_>, rule: Option<&Rule>, score: Option<f64>) -> Severity {
     if result.kind.as_deref() == Some("informational") {
         return Severity::Info;
     }
@@ -99,16 +102,16 @@ fn severity(result: &SarifResult, rule: Option<&Rule>, score: Option<f64>) -> Se
 }
 
 /// The message's text, from the rule's table where the result only gives an id, with `{0}` filled in.
-fn message_text(message: Message, rule: Option<&Rule>) -> String {
-    let of = |text: Option<String>, markdown: Option<String>| text.or(markdown).filter(|text| !text.trim().is_empty());
+fn message_text<'a>(message: &'a Message<Text<'_>>, rule: Option<&'a Rule>) -> Cow<'a, str> {
     let Message { text, markdown, id, arguments } = message;
     let from_rule = || {
         let message = rule?.messages.get(id.as_deref()?)?;
-        of(message.text.clone(), message.markdown.clone())
+        message.text.as_deref().or(message.markdown.as_deref()).filter(|text| !text.trim().is_empty())
     };
-    let mut text = of(text, markdown).or_else(from_rule).unwrap_or_default();
+    let own = text.as_deref().or(markdown.as_deref()).filter(|text| !text.trim().is_empty());
+    let mut text = Cow::Borrowed(own.or_else(from_rule).unwrap_or_default());
     for (i, argument) in arguments.iter().take(20).enumerate() {
-        text = text.replace(&format!("{{{i}}}"), &text::truncate(argument, 1000));
+        text = Cow::Owned(text.replace(&format!("{{{i}}}"), &text::truncate(&**argument, 1000)));
     }
     text
 }
@@ -139,7 +142,7 @@ fn description(rule: Option<&Rule>, message: &str) -> String {
     }
 }
 
-fn remediation(result: &SarifResult, rule: Option<&Rule>, message: &str) -> String {
+fn remediation(result: &SarifResult<'_>, rule: Option<&Rule>, message: &str) -> String {
     let fix =
         result.fixes.iter().find_map(|fix| fix.description.text.as_deref().or(fix.description.markdown.as_deref()));
     let said = result.properties.get("remediation").and_then(Value::as_str).or(fix);
@@ -162,9 +165,12 @@ pub(super) fn how_to_mend(text: Option<&str>, uri: Option<&str>) -> String {
     }
 }
 
-fn evidence(result: &mut SarifResult, rule: Option<&Rule>) -> crate::Evidence {
+fn evidence(result: &mut SarifResult<'_>, rule: Option<&Rule>) -> crate::Evidence {
     let mut evidence = Evidence::default();
-    evidence.add("level", result.level.take().or_else(|| rule?.level.clone()));
+    match result.level.take() {
+        Some(level) => evidence.add("level", level),
+        None => evidence.add("level", rule.and_then(|rule| rule.level.clone())),
+    }
     evidence.add("kind", result.kind.take());
     evidence.add("ruleName", rule.map(|rule| rule.name.clone()));
     evidence.add("viewer", result.hosted_viewer_uri.take());
@@ -178,7 +184,7 @@ fn evidence(result: &mut SarifResult, rule: Option<&Rule>) -> crate::Evidence {
 }
 
 /// Suppressed when every suppression counts: accepted, or with no status said.
-fn suppression(result: &SarifResult) -> Option<Suppression> {
+fn suppression(result: &SarifResult<'_>) -> Option<Suppression> {
     let all = result.suppressions.as_deref()?;
     let first = all.first()?;
     if !all.iter().all(|suppression| matches!(suppression.status.as_deref(), None | Some("accepted"))) {
@@ -192,13 +198,17 @@ fn suppression(result: &SarifResult) -> Option<Suppression> {
     })
 }
 
-fn location(run: &RunContext, location: &SarifLocation) -> Option<Location> {
+fn location(run: &RunContext, location: &SarifLocation<Text<'_>>) -> Option<Location> {
     let physical = &location.physical_location;
     let artifact = &physical.artifact_location;
     let table = || run.artifacts.as_ref()?.get(usize::try_from(artifact.index?).ok()?);
-    let file = if artifact.uri.is_some() { Some(artifact) } else { table() };
-    let uri = match file.and_then(|file| file.uri.as_deref()) {
-        Some(uri) => text::normalize_uri(uri, root(run, file)),
+    // The file, and the id of what its path is relative to.
+    let (file, base) = match artifact.uri.as_deref() {
+        Some(uri) => (Some(uri), artifact.uri_base_id.as_deref()),
+        None => table().map_or((None, None), |file| (file.uri.as_deref(), file.uri_base_id.as_deref())),
+    };
+    let uri = match file {
+        Some(uri) => text::normalize_uri(uri, root(run, base)),
         None => {
             let logical =
                 location.logical_locations.iter().find_map(|l| l.fully_qualified_name.as_deref().or(l.name.as_deref()));
@@ -215,8 +225,8 @@ fn location(run: &RunContext, location: &SarifLocation) -> Option<Location> {
 }
 
 /// Where the scan was rooted, to take it off absolute paths.
-fn root<'a>(run: &'a RunContext, file: Option<&'a ArtifactLocation>) -> Option<&'a str> {
-    let base = file.and_then(|file| file.uri_base_id.as_deref()).and_then(|id| run.base_uris.get(id)?.uri.as_deref());
+fn root<'a>(run: &'a RunContext, base: Option<&str>) -> Option<&'a str> {
+    let base = base.and_then(|id| run.base_uris.get(id)?.uri.as_deref());
     let one_base = || run.base_uris.values().find_map(|base| base.uri.as_deref());
     base.or_else(one_base).or_else(|| run.invocations.iter().find_map(|i| i.working_directory.uri.as_deref()))
 }
@@ -226,7 +236,7 @@ fn fingerprint(
     run: &RunContext,
     asset: &AssetRef,
     rule: &str,
-    result: &SarifResult,
+    result: &SarifResult<'_>,
     locations: &[Location],
     message: &str,
 ) -> Fingerprint {
@@ -243,7 +253,7 @@ fn fingerprint(
     code::fingerprint(asset, &run.tool, rule, uri, code::Mark { own: tool_fingerprint(result), snippet, span, message })
 }
 
-fn tool_fingerprint(result: &SarifResult) -> Option<String> {
+fn tool_fingerprint(result: &SarifResult<'_>) -> Option<String> {
     let preferred = |map: &Properties| map.get("primaryLocationLineHash").and_then(usable);
     let any = |map: &Properties| map.values().find_map(usable);
     any(&result.fingerprints)

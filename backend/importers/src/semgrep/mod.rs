@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 use stance_shared::{AssetKind, Layer, Severity};
 
 use crate::code::{self, Mark, Weakness};
-use crate::json::{Members, Value, malformed, or_default, read_object};
+use crate::json::{Members, Record, Text, Value, malformed, or_default, read_object};
 use crate::report::Report;
 use crate::sarif::mapping;
 use crate::sniff::Outline;
@@ -63,17 +63,17 @@ impl Importer for Semgrep {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Match {
-    check_id: String,
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Match<'a> {
+    check_id: Text<'a>,
     #[serde(deserialize_with = "or_default")]
-    path: String,
+    path: Text<'a>,
     #[serde(deserialize_with = "or_default")]
     start: Place,
     #[serde(deserialize_with = "or_default")]
     end: Place,
     #[serde(deserialize_with = "or_default")]
-    extra: Extra,
+    extra: Extra<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -84,19 +84,23 @@ struct Place {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Extra {
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Extra<'a> {
     #[serde(deserialize_with = "or_default")]
-    message: String,
+    message: Text<'a>,
     #[serde(deserialize_with = "or_default")]
-    severity: String,
+    severity: Text<'a>,
     #[serde(deserialize_with = "or_default")]
     metadata: Map<String, Json>,
-    fingerprint: Option<String>,
-    lines: Option<String>,
-    fix: Option<String>,
+    fingerprint: Option<Text<'a>>,
+    lines: Option<Text<'a>>,
+    fix: Option<Text<'a>>,
     is_ignored: Option<bool>,
-    validation_state: Option<String>,
+    validation_state: Option<Text<'a>>,
+}
+
+impl Record for Match<'static> {
+    type Of<'a> = Match<'a>;
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -122,7 +126,7 @@ impl Members for Import<'_> {
         match key {
             "results" => {
                 self.has_results = true;
-                value.array("an array of results", |_, found: Match| self.found(found)).map(drop)
+                value.array_of::<Match<'static>>("an array of results", |_, found| self.found(found)).map(drop)
             }
             "errors" => value.array("an array of errors", |_, trouble: Trouble| self.trouble(&trouble)).map(drop),
             "paths" => value.object("an object", &mut Paths(&mut self.scanned)),
@@ -155,7 +159,7 @@ impl Members for Paths<'_> {
 }
 
 impl Import<'_> {
-    fn found(&mut self, found: Match) -> Result<(), ImportError> {
+    fn found<'a>(&mut self, found: Match<'a>) -> Result<(), ImportError> {
         if found.check_id.trim().is_empty() {
             return Err(malformed("a result needs “check_id”"));
         }
@@ -166,7 +170,7 @@ impl Import<'_> {
             let position = Position { path: "extra.severity".to_owned(), ..Position::default() };
             return Err(ImportError::Malformed { expected: format!("severity: must be one of {known}"), position });
         };
-        let known = |text: Option<String>| text.filter(|text| !text.trim().is_empty() && text != LOGIN);
+        let known = |text: Option<Text<'a>>| text.filter(|text| !text.trim().is_empty() && **text != *LOGIN);
         let lines = known(extra.lines);
         let link = ["source", "shortlink"].iter().find_map(|key| extra.metadata.get(*key)?.as_str());
         let link = link.filter(|link| link.starts_with("http")).unwrap_or_default().to_owned();

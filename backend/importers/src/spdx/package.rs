@@ -229,7 +229,7 @@ impl<'a> Packages<'a> {
             fixed: String::new(),
             url: "",
             weaknesses: &[],
-            files: Vec::new(),
+            files: &[],
         };
         let mut finding = packages::finding(&asset, found, evidence);
         let pages = [&said.fix, &said.url];

@@ -6,6 +6,7 @@ use stance_shared::Layer;
 use super::model::{License, Misconfiguration, Modified, Secret, Vulnerability};
 use crate::category;
 use crate::category::Categories;
+use crate::json::Text;
 use crate::package::{self, Package};
 use crate::text::{self, Evidence};
 use crate::{AssetRef, FindingRecord, Location, Suppression};
@@ -33,10 +34,11 @@ impl Target {
 /// What a hard-coded secret means.
 pub(super) const SECRET: &[&str] = &["owasp-llm@2025:LLM02", "atlas@5.6.0:AML.T0055", "cwe@4:CWE-798"];
 
-pub(super) fn vulnerability(asset: &AssetRef, target: &Target, found: Vulnerability) -> FindingRecord {
+pub(super) fn vulnerability(asset: &AssetRef, target: &Target, found: Vulnerability<'_>) -> FindingRecord {
     let kind = target.kind.as_deref().unwrap_or_default();
     let package = found.pkg_identifier.purl.as_deref().and_then(Package::of_purl);
-    let aliases = found.vendor_ids.iter().map(String::as_str);
+    let aliases = found.vendor_ids.iter().map(Text::as_str);
+    let weaknesses: Vec<&str> = found.cwe_ids.iter().map(Text::as_str).collect();
     let id = if found.id.trim().is_empty() { "(no id)" } else { &found.id };
     // Of several sources' scores only the one counts that Trivy took the severity from.
     let source = found.severity_source.as_deref().unwrap_or("nvd");
@@ -66,17 +68,18 @@ pub(super) fn vulnerability(asset: &AssetRef, target: &Target, found: Vulnerabil
         description: &found.description,
         fixed: text::one_line(&found.fixed_version, 300),
         url: &found.primary_url,
-        weaknesses: &found.cwe_ids,
-        files: vec![file.to_owned()],
+        weaknesses: &weaknesses,
+        files: &[file],
     };
     package::finding(asset, vulnerability, evidence)
 }
 
-pub(super) fn misconfiguration(asset: &AssetRef, target: &Target, found: Misconfiguration) -> FindingRecord {
+pub(super) fn misconfiguration(asset: &AssetRef, target: &Target, found: Misconfiguration<'_>) -> FindingRecord {
     let rule = found.avd_id.filter(|id| !id.is_empty()).unwrap_or(found.id);
     let resource = found.cause_metadata.resource.unwrap_or_default();
     let uri = text::normalize_uri(target.name.as_deref().unwrap_or_default(), None);
-    let mark: String = if resource.is_empty() { text::without_digits(&found.message, b"") } else { resource.clone() };
+    let mark =
+        if resource.is_empty() { text::without_digits(&found.message, b"") } else { resource.as_str().to_owned() };
     let mut evidence = Evidence::default();
     evidence.add("type", found.kind);
     evidence.add("message", found.message.clone());
@@ -102,7 +105,7 @@ pub(super) fn misconfiguration(asset: &AssetRef, target: &Target, found: Misconf
     }
 }
 
-pub(super) fn secret(asset: &AssetRef, target: &Target, found: Secret) -> FindingRecord {
+pub(super) fn secret(asset: &AssetRef, target: &Target, found: Secret<'_>) -> FindingRecord {
     let uri = text::normalize_uri(target.name.as_deref().unwrap_or_default(), None);
     let line = text::single_blanks(&found.text);
     let mut evidence = Evidence::default();
@@ -129,10 +132,10 @@ pub(super) fn secret(asset: &AssetRef, target: &Target, found: Secret) -> Findin
     }
 }
 
-pub(super) fn license(asset: &AssetRef, target: &Target, found: License) -> FindingRecord {
+pub(super) fn license(asset: &AssetRef, target: &Target, found: License<'_>) -> FindingRecord {
     let file = if found.file_path.is_empty() { target.file() } else { &found.file_path };
     let uri = text::normalize_uri(file, None);
-    let subject = if found.pkg_name.is_empty() { &uri } else { &found.pkg_name };
+    let subject = if found.pkg_name.is_empty() { uri.as_str() } else { found.pkg_name.as_str() };
     let mut evidence = Evidence::default();
     evidence.add("category", found.category.clone());
     evidence.add("link", found.link);

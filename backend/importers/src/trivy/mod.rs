@@ -5,13 +5,12 @@ mod model;
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use serde_json::Map;
 use stance_shared::{AssetKind, Layer};
 
 use self::finding::Target;
 use self::model::{License, Misconfiguration, Modified, Secret, Vulnerability};
-use crate::json::{Members, Value, malformed, read_documents};
+use crate::json::{self, Members, Value, malformed, read_documents};
 use crate::report::Report;
 use crate::sniff::Outline;
 use crate::{AssetRef, FindingRecord, Hints, ImportError, Importer, RunInfo, Sink, Source, text};
@@ -245,11 +244,11 @@ struct ResultMembers<'a, 'b, 'c> {
 
 impl ResultMembers<'_, '_, '_> {
     /// Gives what `make` makes of each element, or leaves the list to the second pass.
-    fn list<T: DeserializeOwned>(
+    fn list<R: json::Record>(
         &mut self,
         key: &str,
         value: Value<'_, '_>,
-        make: impl Fn(&AssetRef, &Target, T) -> Result<Option<FindingRecord>, ImportError>,
+        make: impl Fn(&AssetRef, &Target, R::Of<'_>) -> Result<Option<FindingRecord>, ImportError>,
     ) -> Result<(), ImportError> {
         let mut import = self.import.borrow_mut();
         let ready = match &self.known {
@@ -275,7 +274,7 @@ impl ResultMembers<'_, '_, '_> {
         }
         let Some(asset) = import.asset.clone() else { return value.skip() };
         value
-            .array("an array", |_, element: T| match make(&asset, &self.target, element)? {
+            .array_of::<R>("an array", |_, element| match make(&asset, &self.target, element)? {
                 Some(finding) => import.finding(finding),
                 None => Ok(()),
             })
@@ -299,22 +298,24 @@ impl Members for ResultMembers<'_, '_, '_> {
             "Target" => self.target.name = text(value)?,
             "Class" => self.target.class = text(value)?,
             "Type" => self.target.kind = text(value)?,
-            "Vulnerabilities" => self.list(key, value, |asset, target, found: Vulnerability| {
+            "Vulnerabilities" => self.list::<Vulnerability<'static>>(key, value, |asset, target, found| {
                 Ok(Some(finding::vulnerability(asset, target, found)))
             })?,
-            "Misconfigurations" => self.list(key, value, |asset, target, found: Misconfiguration| {
+            "Misconfigurations" => self.list::<Misconfiguration<'static>>(key, value, |asset, target, found| {
                 let failed = found.status.as_deref().is_none_or(|status| status == "FAIL");
                 Ok(failed.then(|| finding::misconfiguration(asset, target, found)))
             })?,
             "Secrets" => {
-                self.list(key, value, |asset, target, found: Secret| Ok(Some(finding::secret(asset, target, found))))?;
+                self.list::<Secret<'static>>(key, value, |asset, target, found| {
+                    Ok(Some(finding::secret(asset, target, found)))
+                })?;
             }
             "Licenses" => {
-                self.list(key, value, |asset, target, found: License| {
+                self.list::<License<'static>>(key, value, |asset, target, found| {
                     Ok(Some(finding::license(asset, target, found)))
                 })?;
             }
-            "ExperimentalModifiedFindings" => self.list(key, value, modified)?,
+            "ExperimentalModifiedFindings" => self.list::<json::Owned<Modified>>(key, value, modified)?,
             _ => value.skip()?,
         }
         Ok(())
