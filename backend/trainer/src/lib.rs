@@ -8,3 +8,4 @@ pub mod grammar;
 pub mod make;
 pub mod mix;
 pub mod rotate;
+pub mod trees;

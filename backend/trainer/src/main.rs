@@ -17,10 +17,10 @@ fn main() -> Result<()> {
     let corpus = Corpus::of(&texts, &engine);
     let (train, own) = (corpus.train.len(), corpus.own.len());
     writeln!(err, "{:>5.0} s  {train} texts and {own} of our own read", begin.elapsed().as_secs_f32())?;
-    let folds = corpus.rotate(|group| {
+    let trials = corpus.trials(|group| {
         let _ = writeln!(std::io::stderr(), "{:>5.0} s  without {group}", begin.elapsed().as_secs_f32());
     });
-    let bytes = make::model(&corpus, &folds, &engine, version.clone()).to_bytes();
+    let bytes = make::model(&corpus, &trials, &engine, version.clone()).to_bytes();
     std::fs::write(data.join("weights.bin"), &bytes)?;
     writeln!(err, "{:>5.0} s  weights {version}, {} bytes", begin.elapsed().as_secs_f32(), bytes.len())?;
     Ok(())

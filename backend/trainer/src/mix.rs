@@ -1,9 +1,12 @@
-//! How much each part of the model, each rule and each disguise counts: logistic regression on scores that the parts gave to sources
-//! which they never saw. Rules and disguises never speak for a text's harmlessness.
+//! How much each part of the model, each rule and each disguise counts: logistic regression on scores that the parts gave to texts
+//! which they never saw, in which rules and disguises never speak for a text's harmlessness; then trees that correct it.
 
-use crate::data::Example;
+use crate::{
+    data::Example,
+    trees::{self, Case},
+};
 use stance_engine::guardrail::{
-    model::{Logits, Mix, PARTS, passages},
+    model::{Logits, Mix, PARTS, passages, trees::Inputs},
     rules::Rules,
     text::Disguise,
 };
@@ -13,6 +16,26 @@ pub struct Scored<'a> {
     pub example: &'a Example,
     pub logits: Logits,
     pub weight: f32,
+}
+
+impl Scored<'_> {
+    /// The sum under a mix.
+    #[must_use]
+    pub fn sum(&self, mix: &Mix, rules: &Rules) -> f32 {
+        mix.sum(self.logits, self.words(), self.rules(rules), &self.example.features.disguises)
+    }
+
+    fn inputs(&self, mix: &Mix, rules: &Rules) -> Inputs {
+        mix.inputs(self.logits, self.words(), self.rules(rules), &self.example.features.disguises)
+    }
+
+    fn words(&self) -> usize {
+        self.example.features.lists[0].len()
+    }
+
+    fn rules<'a>(&self, rules: &'a Rules) -> impl Iterator<Item = &'a str> {
+        self.example.rules.iter().map(|rule| rules.rules[*rule].id.as_str())
+    }
 }
 
 const EPOCHS: usize = 60;
@@ -61,11 +84,19 @@ pub fn fit(scored: &[&Scored<'_>], rules: &Rules) -> Mix {
         }
     }
     let by_rule = rules.rules.iter().zip(&weights[rules_at..]).map(|(rule, weight)| (rule.id.clone(), *weight));
-    Mix {
+    let mut mix = Mix {
         bias: weights[0],
         logits: std::array::from_fn(|at| weights[logits_at + at]),
         length: weights[length_at],
         rules: by_rule.filter(|(_, weight)| *weight > 0.0).collect(),
         disguises: weights[disguises_at..].to_vec(),
-    }
+        trees: Vec::new(),
+    };
+    let case = |one: &&Scored<'_>| {
+        let inputs = one.inputs(&mix, rules);
+        Case { inputs, sum: inputs[PARTS], attack: one.example.attack, weight: one.weight }
+    };
+    let cases: Vec<Case> = scored.iter().filter(|one| one.weight > 0.0).map(case).collect();
+    mix.trees = trees::fit(&cases);
+    mix
 }

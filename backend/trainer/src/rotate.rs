@@ -121,28 +121,58 @@ pub fn rotate<'a>(
         .collect()
 }
 
-/// The sums of a fold's texts under a mix.
+/// Parts of `train` that are held back one after the other.
+pub const KNOWN: usize = 5;
+
+/// How much texts of known sources count when the parts are mixed, against ones of sources that the parts never saw.
+const FAMILIAR: f32 = 8.0;
+
+/// What a text of a source that the parts know is given: each fifth of `train` is scored by parts that saw the rest and `own`. Without
+/// these the mix would trust the parts as little everywhere as on sources that are new to them.
 #[must_use]
-pub fn sums(fold: &Fold<'_>, mix: &Mix, rules: &Rules) -> Vec<(f32, bool)> {
-    fold.scored.iter().map(|one| (sum(one, mix, rules), one.example.attack)).collect()
+pub fn known<'a>(train: &'a [Example], own: &'a [Example]) -> Vec<Scored<'a>> {
+    let weights: Vec<f32> = balance(&train.iter().collect::<Vec<_>>()).iter().map(|w| w * FAMILIAR).collect();
+    let fold = |held: usize| {
+        let is_held = |at: usize| at % KNOWN == held;
+        let others = train.iter().enumerate().filter(|(at, _)| !is_held(*at)).map(|(_, example)| example);
+        let parts = Parts::fit(&others.chain(own).collect::<Vec<_>>());
+        let texts = train.iter().zip(&weights).enumerate().filter(move |(at, _)| is_held(*at));
+        texts
+            .map(|(_, (example, weight))| Scored { example, logits: parts.score(example), weight: *weight })
+            .collect::<Vec<_>>()
+    };
+    (0..KNOWN).into_par_iter().flat_map(fold).collect()
 }
 
-/// The sum of one text under a mix.
-#[must_use]
-pub fn sum(one: &Scored<'_>, mix: &Mix, rules: &Rules) -> f32 {
-    let ids = one.example.rules.iter().map(|rule| rules.rules[*rule].id.as_str());
-    mix.sum(one.logits, one.example.features.lists[0].len(), ids, &one.example.features.disguises)
+/// Scores of texts by parts that never saw them.
+pub struct Trials<'a> {
+    /// Sources that the parts never saw.
+    pub folds: Vec<Fold<'a>>,
+    /// Sources that they saw other texts of.
+    pub known: Vec<Scored<'a>>,
 }
 
-/// For each fold the mix that the other folds give: as honest as the scores.
-#[must_use]
-pub fn cross_mixes(folds: &[Fold<'_>], rules: &Rules) -> Vec<Mix> {
-    (0..folds.len())
-        .into_par_iter()
-        .map(|held| {
-            let others = folds.iter().enumerate().filter(|(at, _)| *at != held).flat_map(|(_, fold)| &fold.scored);
-            let others: Vec<&Scored<'_>> = others.collect();
-            mix::fit(&others, rules)
-        })
-        .collect()
+impl Trials<'_> {
+    /// The mix that all of them give.
+    #[must_use]
+    pub fn mix(&self, rules: &Rules) -> Mix {
+        self.mix_without(None, rules)
+    }
+
+    /// The sums of every fold's texts, under the mix that the other groups' texts give: as honest as the scores.
+    #[must_use]
+    pub fn sums(&self, rules: &Rules) -> Vec<Vec<(f32, bool)>> {
+        let sums = |fold: &Fold<'_>| {
+            let mix = self.mix_without(Some(fold.group), rules);
+            fold.scored.iter().map(|one| (one.sum(&mix, rules), one.example.attack)).collect()
+        };
+        self.folds.par_iter().map(sums).collect()
+    }
+
+    fn mix_without(&self, group: Option<&[&str]>, rules: &Rules) -> Mix {
+        let folds = self.folds.iter().flat_map(|fold| &fold.scored);
+        let texts = folds.chain(&self.known);
+        let counts = |one: &&Scored<'_>| group.is_none_or(|group| !belongs(group, &one.example.source));
+        mix::fit(&texts.filter(counts).collect::<Vec<_>>(), rules)
+    }
 }

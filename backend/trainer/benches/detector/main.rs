@@ -209,11 +209,10 @@ fn rotation(texts: &Path, goals: &mut Goals) -> Result<()> {
     let engine = Engine::open(&root().join("backend/engine/src/guardrail/data"))?;
     let corpus = Corpus::of(&Texts::open(texts)?, &engine);
     say(&format!("{:.0} s to read the texts", begin.elapsed().as_secs_f64()));
-    let folds = corpus.rotate(|_| ());
-    say(&format!("{:.0} s until {} models are fitted", begin.elapsed().as_secs_f64(), folds.len()));
-    let mixes = rotate::cross_mixes(&folds, &engine.rules);
-    let scores: Vec<Scores> =
-        folds.iter().zip(&mixes).map(|(fold, mix)| rotate::sums(fold, mix, &engine.rules)).collect();
+    let trials = corpus.trials(|_| ());
+    let folds = &trials.folds;
+    say(&format!("{:.0} s until {} models are fitted", begin.elapsed().as_secs_f64(), folds.len() + rotate::KNOWN));
+    let scores = trials.sums(&engine.rules);
     let plain = || folds.iter().zip(&scores).filter(|(fold, _)| fold.is_natural());
     let pooled: Scores = plain().flat_map(|(_, scores)| scores.iter().copied()).collect();
     say("\nsources held out by rotation                   AUC   recall at 1 %   at 0.1 %");

@@ -1,10 +1,13 @@
 //! The weights' file: numbers in little-endian order, lists and texts with their length before them.
 
-use super::{Mix, Model, PARTS, Table};
+use super::{
+    Mix, Model, PARTS, Table,
+    trees::{INPUTS, Tree},
+};
 use crate::guardrail::text::{Disguise, KnownWords};
 use std::collections::BTreeMap;
 
-const MAGIC: &[u8; 8] = b"stguard1";
+const MAGIC: &[u8; 8] = b"stguard2";
 
 impl Model {
     /// The file's bytes.
@@ -23,6 +26,8 @@ impl Model {
             out.text(rule);
             out.number(*weight);
         }
+        out.length(self.mix.trees.len());
+        self.mix.trees.iter().for_each(|tree| out.tree(tree));
         out.numbers(&self.scale.iter().flat_map(|(sum, score)| [*sum, *score]).collect::<Vec<_>>());
         out.0
     }
@@ -79,6 +84,14 @@ impl Writer {
         self.number(table.scale);
         self.bytes(&table.weights.iter().map(|w| w.to_le_bytes()[0]).collect::<Vec<_>>());
     }
+
+    fn tree(&mut self, tree: &Tree) {
+        for (input, above) in tree.splits {
+            self.length(input);
+            self.number(above);
+        }
+        tree.leaves.iter().for_each(|leaf| self.number(*leaf));
+    }
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -119,6 +132,17 @@ impl<'a> Reader<'a> {
         Some(Table { bits, bias, scale, weights })
     }
 
+    fn tree(&mut self) -> Option<Tree> {
+        let mut tree = Tree { splits: Default::default(), leaves: Default::default() };
+        for split in &mut tree.splits {
+            *split = (self.length().filter(|input| *input < INPUTS)?, self.number()?);
+        }
+        for leaf in &mut tree.leaves {
+            *leaf = self.number()?;
+        }
+        Some(tree)
+    }
+
     fn model(&mut self) -> Option<Model> {
         let version = self.text()?;
         let known = KnownWords::from_bytes(self.bytes()?);
@@ -131,9 +155,10 @@ impl<'a> Reader<'a> {
         for _ in 0..self.length()? {
             rules.insert(self.text()?, self.number()?);
         }
+        let trees = (0..self.length()?).map(|_| self.tree()).collect::<Option<_>>()?;
         let points = self.numbers()?;
         let scale = points.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
-        let mix = Mix { bias, logits, length, rules, disguises };
+        let mix = Mix { bias, logits, length, rules, disguises, trees };
         Some(Model { version, known, parts: tables.try_into().ok()?, mix, scale })
     }
 }

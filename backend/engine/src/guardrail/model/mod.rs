@@ -1,11 +1,13 @@
 //! A small model: logistic regressions over hashed n-grams of words, of characters, and of concepts, for the whole text and for its worst
-//! passage, summed with what the rules and the disguises say. `MODEL_CARD.md` tells what it was made from and how well it does; `cargo xtask train-detector` makes it.
+//! passage, summed with what the rules and the disguises say, and corrected by small trees. `MODEL_CARD.md` tells what it was made from and how well it does; `cargo xtask train-detector` makes it.
 
 pub mod features;
 mod file;
+pub mod trees;
 
 use features::{Features, Grouped};
 use std::{collections::BTreeMap, ops::Range};
+use trees::{INPUTS, Inputs, Tree};
 
 use super::text::KnownWords;
 
@@ -121,6 +123,7 @@ pub struct Mix {
     pub rules: BTreeMap<String, f32>,
     /// In the order of [`super::text::Disguise::ALL`].
     pub disguises: Vec<f32>,
+    pub trees: Vec<Tree>,
 }
 
 impl Mix {
@@ -132,11 +135,31 @@ impl Mix {
         rules: impl Iterator<Item = &'a str>,
         disguises: &[usize],
     ) -> f32 {
-        self.bias
+        let inputs = self.inputs(logits, words, rules, disguises);
+        inputs[PARTS] + self.trees.iter().map(|tree| tree.value(&inputs)).sum::<f32>()
+    }
+
+    /// What the trees are told; at [`PARTS`] stands the weighted sum.
+    pub fn inputs<'a>(
+        &self,
+        logits: Logits,
+        words: usize,
+        rules: impl Iterator<Item = &'a str>,
+        disguises: &[usize],
+    ) -> Inputs {
+        let by_rules: f32 = rules.filter_map(|rule| self.rules.get(rule)).sum();
+        let by_disguises: f32 = disguises.iter().filter_map(|&at| self.disguises.get(at)).sum();
+        let sum = self.bias
             + logits.iter().zip(&self.logits).map(|(logit, weight)| logit * weight).sum::<f32>()
             + self.length * passages(words)
-            + rules.filter_map(|rule| self.rules.get(rule)).sum::<f32>()
-            + disguises.iter().filter_map(|&at| self.disguises.get(at)).sum::<f32>()
+            + by_rules
+            + by_disguises;
+        let mut inputs = [0.0; INPUTS];
+        inputs[..PARTS].copy_from_slice(&logits);
+        // Few texts that it learned from are longer than a stretch.
+        let length = words.min(STRETCH.0) as f32;
+        inputs[PARTS..].copy_from_slice(&[sum, by_rules, by_disguises, disguises.len() as f32, length]);
+        inputs
     }
 }
 
