@@ -87,7 +87,7 @@ pub enum Fits {
     Spend(Spend),
 }
 
-/// Events of agents' runs.
+/// Events of agents' runs: by what was detected in them, or by verdicts other than `ALLOW`. Of the others there are too many to look at.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Events {
@@ -209,7 +209,8 @@ pub fn check(rules: &[Rule], known: impl Fn(&str) -> bool) -> Vec<String> {
             (Fits::Events(events), group) => {
                 group != Group::Asset
                     && (0.0..=1.0).contains(&events.min_score)
-                    && !(events.kinds.is_empty() && events.verdicts.is_empty() && events.detections.is_empty())
+                    && (!events.detections.is_empty()
+                        || !events.verdicts.is_empty() && !events.verdicts.contains(&Verdict::Allow))
             }
             (Fits::Runs(runs), Group::Agent | Group::Session) => !runs.sequences.is_empty(),
             (Fits::Findings(_), Group::Asset | Group::Campaign) | (Fits::Spend(_), Group::Agent) => true,

@@ -4,12 +4,13 @@ use super::{
     abuse,
     lexicon::Lexicon,
     model::{Model, features},
+    needs::Glance,
     rules::Rules,
     sensitive::{Formats, Found, Sort, Taken},
 };
 use serde::{Deserialize, Serialize};
 use stance_shared::{Channel, Verdict};
-use std::ops::Range;
+use std::{cell::LazyCell, ops::Range};
 
 /// Scores from which a text is flagged and blocked, on every channel where the model is asked. The model's scores are calibrated on
 /// sources that it never saw: one harmless text in a hundred reaches the first, one in a thousand the second.
@@ -159,17 +160,18 @@ impl Detector {
             }
         }
         let mut taken = Taken::default();
+        let (plain, canonical) = (Glance::at(text), LazyCell::new(|| Glance::at(&reading.canonical.text)));
         for formats in [&self.secrets, &self.personal] {
             let mut add = |found: &Found<'_>, span: Range<usize>| {
                 if !span.is_empty() && taken.take(span.clone()) {
                     detections.push(sensitive(formats, found, span));
                 }
             };
-            for found in formats.find(text) {
+            for found in formats.find_in(&plain) {
                 add(&found, found.start..found.end);
             }
             if reading.canonical.differs() {
-                for found in formats.find(&reading.canonical.text) {
+                for found in formats.find_in(&canonical) {
                     add(&found, reading.canonical.original(found.start..found.end));
                 }
             }

@@ -49,8 +49,53 @@ impl Literal {
     }
 }
 
-fn is_word(byte: u8) -> bool {
+const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// What one pass over a text tells of it.
+#[derive(Debug)]
+pub struct Glance<'a> {
+    pub text: &'a str,
+    /// The places of its ASCII digits.
+    digits: Vec<usize>,
+    /// A bit for each ASCII character that occurs, letters in lower case.
+    signs: u128,
+    /// The longest run of ASCII letters, digits and underscores.
+    run: usize,
+}
+
+impl<'a> Glance<'a> {
+    #[must_use]
+    pub fn at(text: &'a str) -> Self {
+        let (mut digits, mut seen, mut run, mut longest) = (Vec::new(), [false; 256], 0, 0);
+        for (at, &byte) in text.as_bytes().iter().enumerate() {
+            seen[usize::from(byte)] = true;
+            run = if WORD[usize::from(byte)] { run + 1 } else { 0 };
+            longest = longest.max(run);
+            if byte.is_ascii_digit() {
+                digits.push(at);
+            }
+        }
+        let signs = (0..=u8::MAX).filter(|byte| seen[usize::from(*byte)]).fold(0, |all, byte| all | bit(byte));
+        Self { text, digits, signs, run: longest }
+    }
+}
+
+/// Which bytes are letters, digits or underscores of ASCII.
+const WORD: [bool; 256] = {
+    let mut word = [false; 256];
+    let mut at = 0;
+    while at < 128 {
+        word[at] = is_word(at as u8);
+        at += 1;
+    }
+    word
+};
+
+/// A character's bit; none for bytes of other characters.
+fn bit(byte: u8) -> u128 {
+    if byte.is_ascii() { 1 << byte.to_ascii_lowercase() } else { 0 }
 }
 
 /// What every match has.
@@ -58,6 +103,10 @@ fn is_word(byte: u8) -> bool {
 pub struct Needs {
     /// One literal of each clause, whatever its case.
     pub clauses: Vec<Vec<Literal>>,
+    /// The characters of one literal of each further clause: those that stand in so many texts that to find them costs more than it tells.
+    signs: Vec<Vec<u128>>,
+    /// So many ASCII letters, digits and underscores without another character between them.
+    run: usize,
     /// So many ASCII digits.
     pub digits: usize,
     /// At most so many bytes.
@@ -71,20 +120,36 @@ impl Needs {
         let mut read = read(hir);
         read.close();
         let clause = |clause: &Set| clause.iter().map(|marked| Literal::of(marked)).collect::<Option<Vec<_>>>();
-        let mut clauses: Vec<Vec<Literal>> = read.clauses.iter().filter_map(clause).collect();
+        let clauses: Vec<Vec<Literal>> = read.clauses.iter().filter_map(clause).collect();
         // What stands in every other text tells little, and costs where it is found.
         let weakest = |clause: &Vec<Literal>| clause.iter().map(Literal::weight).min().unwrap_or(0);
         let least = clauses.iter().map(weakest).max().unwrap_or(0).clamp(1, 2);
-        clauses.retain(|clause| weakest(clause) >= least);
-        Self { clauses, digits: digits(hir), length: hir.properties().maximum_len() }
+        let (clauses, weak): (Vec<_>, Vec<_>) = clauses.into_iter().partition(|clause| weakest(clause) >= least);
+        let signs = |clause: Vec<Literal>| {
+            clause.iter().map(|literal| literal.text.iter().fold(0, |all, byte| all | bit(*byte))).collect()
+        };
+        let signs = weak.into_iter().map(signs).collect();
+        let length = hir.properties().maximum_len();
+        Self { clauses, signs, run: Run::of(hir).longest, digits: digits(hir), length }
+    }
+
+    /// Whether a text may have a match, its clauses apart.
+    #[must_use]
+    pub fn may_be_met(&self, glance: &Glance<'_>) -> bool {
+        glance.run >= self.run
+            && glance.digits.len() >= self.digits
+            && self.signs.iter().all(|clause| clause.iter().any(|signs| signs & !glance.signs == 0))
     }
 
     /// The parts of a text in which all matches lie, apart from each other: those that have digits enough within a match's length.
-    /// `at` are the places of all its digits.
     #[must_use]
-    pub fn parts(&self, text: &str, at: &[usize]) -> Vec<Range<usize>> {
+    pub fn parts(&self, glance: &Glance<'_>) -> Vec<Range<usize>> {
+        if !self.may_be_met(glance) {
+            return Vec::new();
+        }
+        let (text, at) = (glance.text, &glance.digits);
         let (Some(length), Some(others)) = (self.length, self.digits.checked_sub(1)) else {
-            return Vec::from_iter((at.len() >= self.digits).then_some(0..text.len()));
+            return Vec::from([0..text.len()]);
         };
         let mut parts: Vec<Range<usize>> = Vec::new();
         for (first, last) in at.iter().zip(at.get(others..).unwrap_or_default()) {
@@ -213,6 +278,64 @@ fn of_class(class: &Class) -> Read {
     Read::exactly(chars.into_iter().map(|c| c.to_string().into_bytes()).collect())
 }
 
+/// The least run of ASCII letters, digits and underscores.
+#[derive(Clone, Copy)]
+struct Run {
+    /// The length of what is nothing else.
+    whole: Option<usize>,
+    longest: usize,
+}
+
+impl Run {
+    fn pure(length: usize) -> Self {
+        Self { whole: Some(length), longest: length }
+    }
+
+    fn of(hir: &Hir) -> Self {
+        let broken = |longest| Self { whole: None, longest };
+        let is_word = |from: u32, to: u32| (from..=to).all(|c| u8::try_from(c).is_ok_and(is_word));
+        let class = |all: bool| if all { Self::pure(1) } else { broken(0) };
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => Self::pure(0),
+            HirKind::Literal(literal) => {
+                let longest = literal.0.split(|byte| !self::is_word(*byte)).map(<[u8]>::len).max().unwrap_or(0);
+                if longest == literal.0.len() { Self::pure(longest) } else { broken(longest) }
+            }
+            HirKind::Class(Class::Bytes(bytes)) => {
+                class(bytes.ranges().iter().all(|r| is_word(r.start().into(), r.end().into())))
+            }
+            HirKind::Class(Class::Unicode(chars)) => {
+                class(chars.ranges().iter().all(|r| is_word(r.start().into(), r.end().into())))
+            }
+            HirKind::Capture(capture) => Self::of(&capture.sub),
+            HirKind::Repetition(repetition) => {
+                let (sub, least) = (Self::of(&repetition.sub), usize::try_from(repetition.min).unwrap_or(usize::MAX));
+                match sub.whole {
+                    Some(length) => Self::pure(length.saturating_mul(least)),
+                    None => broken(if least > 0 { sub.longest } else { 0 }),
+                }
+            }
+            HirKind::Concat(parts) => {
+                let (mut now, mut longest, mut is_pure) = (0_usize, 0, true);
+                for part in parts.iter().map(Self::of) {
+                    match part.whole {
+                        Some(length) => now = now.saturating_add(length),
+                        None => (now, is_pure) = (0, false),
+                    }
+                    longest = longest.max(now).max(part.longest);
+                }
+                if is_pure { Self::pure(now) } else { broken(longest) }
+            }
+            HirKind::Alternation(branches) => {
+                let branches: Vec<Self> = branches.iter().map(Self::of).collect();
+                let whole: Option<Vec<usize>> = branches.iter().map(|branch| branch.whole).collect();
+                let longest = branches.iter().map(|branch| branch.longest).min().unwrap_or(0);
+                Self { whole: whole.and_then(|lengths| lengths.into_iter().min()), longest }
+            }
+        }
+    }
+}
+
 /// The least number of ASCII digits.
 fn digits(hir: &Hir) -> usize {
     let is_digits = |from: u32, to: u32| (48..=57).contains(&from) && (48..=57).contains(&to);
@@ -277,11 +400,27 @@ mod tests {
         let needs = needs(r"(?:^|[^\d])(\d{3}-\d{4})");
         assert_eq!((needs.digits, needs.length), (7, Some(9)));
         let text = "1 of 2 and 3 of 4, 5, 6, 7: call 555-1234 or 555-9876 now".to_owned() + &" no".repeat(20);
-        let at: Vec<usize> = (0..text.len()).filter(|at| text.as_bytes()[*at].is_ascii_digit()).collect();
-        let parts = needs.parts(&text, &at);
+        let parts = needs.parts(&Glance::at(&text));
         assert_eq!(parts.len(), 1);
         assert!(text[parts[0].clone()].contains(" 555-1234 or 555-9876 "), "{parts:?}");
-        assert!(needs.parts("", &[]).is_empty());
+        assert!(needs.parts(&Glance::at("")).is_empty());
+    }
+
+    #[test]
+    fn runs_and_signs_are_read_off_an_expression() {
+        for (pattern, run) in [
+            (r"\b([MN][A-Za-z\d]{23,27}\.[\w-]{6})", 24),
+            (r"(?i:[A-Z]{6}[0-9L]{2})[a-z]x", 10),
+            (r"a{20}[a-z%]{60,}", 20),
+            (r"(?:abc|de)f-?\w+", 3),
+            (r"(?:ab)*\s", 0),
+            (r"(?u:\p{L}{9})", 0),
+        ] {
+            assert_eq!(needs(pattern).run, run, "{pattern}");
+        }
+        let needs = needs(r"['\x22]\s*(?:or|and)\s+1");
+        assert!(needs.may_be_met(&Glance::at("' OR 1")));
+        assert!(!needs.may_be_met(&Glance::at("this and 1 that")));
     }
 
     /// What is passed over would not have matched.
@@ -292,6 +431,7 @@ mod tests {
             r"(?:^|\n)\s*(?:system|admin)\s*:",
             r"\bgh[po]_[a-z0-9]{4}\b",
             r"(?:a|b\d)c|d{2,3}e?",
+            r":\s*[a-z]\w{3,}",
         ];
         let (regexes, needs): (Vec<_>, Vec<_>) = patterns.iter().map(|p| compile(p, true).unwrap()).unzip();
         let candidates = Candidates::new(needs.iter()).unwrap();
@@ -300,18 +440,18 @@ mod tests {
             ".",
         ];
         let mut state = 1_u32;
-        let mut matched = [0; 4];
+        let mut matched = [0; 5];
         for _ in 0..20_000 {
             let mut text = String::new();
             for _ in 0..6 {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 text += pieces[(state >> 16) as usize % pieces.len()];
             }
-            let may = candidates.of(&text);
+            let (may, glance) = (candidates.of(&text), Glance::at(&text));
             for (nth, regex) in regexes.iter().enumerate() {
                 if regex.search(&Input::new(&text)).is_some() {
                     matched[nth] += 1;
-                    assert!(may[nth], "{} in {text:?}", patterns[nth]);
+                    assert!(may[nth] && needs[nth].may_be_met(&glance), "{} in {text:?}", patterns[nth]);
                 }
             }
         }

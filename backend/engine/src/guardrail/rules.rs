@@ -2,13 +2,14 @@
 
 use super::{
     lexicon::{Lexicon, Mention, Reading},
+    needs::{Glance, Needs},
     patterns::{Candidates, compile},
     text::Disguise,
 };
 use regex_automata::{Input, meta::Regex};
 use serde::Deserialize;
 use stance_shared::Channel;
-use std::ops::Range;
+use std::{cell::LazyCell, ops::Range};
 
 /// A rule, as the file has it.
 #[derive(Debug, Deserialize)]
@@ -55,7 +56,7 @@ struct File {
 #[derive(Debug)]
 struct Compiled {
     /// Each with its number among the candidates.
-    patterns: Vec<(usize, Regex)>,
+    patterns: Vec<(usize, Regex, Needs)>,
     concepts: Vec<usize>,
     disguises: Vec<Disguise>,
 }
@@ -90,7 +91,7 @@ impl Rules {
             let mut patterns = Vec::new();
             for pattern in &rule.patterns {
                 let (regex, need) = compile(pattern, true).map_err(named)?;
-                patterns.push((needs.len(), regex));
+                patterns.push((needs.len(), regex, need.clone()));
                 needs.push(need);
             }
             let concepts = rule
@@ -116,10 +117,12 @@ impl Rules {
     pub fn find(&self, reading: &Reading) -> Vec<Hit> {
         let text = &reading.canonical.text;
         let candidates = self.candidates.of(text);
+        let glance = LazyCell::new(|| Glance::at(text));
         let mut hits = Vec::new();
         for (at, (rule, compiled)) in self.rules.iter().zip(&self.compiled).enumerate() {
-            let mut patterns = compiled.patterns.iter().filter(|(nth, _)| candidates[*nth]);
-            let span = match patterns.find_map(|(_, regex)| regex.search(&Input::new(text))) {
+            let mut patterns =
+                compiled.patterns.iter().filter(|(nth, _, needs)| candidates[*nth] && needs.may_be_met(&glance));
+            let span = match patterns.find_map(|(_, regex, _)| regex.search(&Input::new(text))) {
                 Some(hit) => Some(reading.canonical.original(hit.range())),
                 None => sequence(&reading.mentions, &compiled.concepts, rule.within)
                     .and_then(|words| reading.original_of(words))

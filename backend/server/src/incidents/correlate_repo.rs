@@ -67,7 +67,8 @@ pub(super) struct Counted {
 }
 
 /// Counts, by rule, group, minute and agent, events that were committed since the snapshot: each once, since what a snapshot shows is exact,
-/// and no time is. Those that were received before `since` were all committed.
+/// and no time is. Those that were received before `since` were all committed. Of what passed and has no detection nothing fits a rule: the rules are
+/// checked for it, and an index holds only the rest.
 pub(super) async fn count_events(
     tx: &mut TenantTx,
     rules: &Value,
@@ -83,7 +84,7 @@ pub(super) async fn count_events(
                select e.id, e.at, e.received_at, e.kind, e.verdict, e.score, e.detections, e.model, a.root_id as agent,
                    case when e.session is not null then md5($1::uuid::text || coalesce(e.agent_id, '00000000-0000-0000-0000-000000000000') || e.session)::uuid end as session
                from event e left join asset a on a.id = e.agent_id
-               where e.received_at >= $4 and e.written is not null
+               where e.received_at >= $4 and (e.verdict <> 'ALLOW' or e.detections <> '[]') and e.written is not null
                  and ($3::text is null or not pg_visible_in_snapshot(e.written::text::xid8, $3::text::pg_snapshot))
            ), fit as (
                select r.id as rule, f.id, f.at, f.received_at, f.score, coalesce(f.agent, '00000000-0000-0000-0000-000000000000') as agent,

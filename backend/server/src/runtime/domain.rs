@@ -142,6 +142,12 @@ impl Seen {
             detail: (!detail.is_empty()).then_some(Value::Object(detail)),
         }
     }
+
+    /// Whether it did not simply pass: correlation's rules on events fit none but these, and the index `event_noted` holds them.
+    #[must_use]
+    pub fn is_noted(&self) -> bool {
+        self.verdict != Verdict::Allow || !self.detections.is_empty()
+    }
 }
 
 /// How an organization treats what its agents say.

@@ -127,14 +127,13 @@ struct Requests {
     by_agent: HashMap<Option<AgentRef>, u64>,
 }
 
-/// What is inspected of an event: its text, or a tool call's arguments.
-fn inspected(told: &Told) -> Option<String> {
-    let arguments = told.tool.as_ref().map(|tool| &tool.arguments).filter(|arguments| !arguments.is_null());
-    match (&told.text, arguments) {
-        (Some(text), _) => Some(text.clone()),
-        (None, Some(arguments)) if told.kind == EventKind::ToolCall => Some(arguments.to_string()),
-        _ => None,
-    }
+/// Takes out of an event what is inspected of it: its text, or a tool call's arguments.
+fn inspected(told: &mut Told) -> Option<String> {
+    let arguments = |told: &Told| {
+        let given = told.tool.as_ref().map(|tool| &tool.arguments).filter(|arguments| !arguments.is_null())?;
+        (told.kind == EventKind::ToolCall).then(|| given.to_string())
+    };
+    told.text.take().or_else(|| arguments(told))
 }
 
 impl Guard {
@@ -259,10 +258,10 @@ impl Guard {
     }
 
     fn judge_part(&self, known: &Known, told: Vec<Told>, teller: Teller) -> Result<Vec<Seen>> {
-        let judge = |event: Told| {
+        let judge = |mut event: Told| {
             let by = self.measure(known, &event, teller, None, false);
             let judged_by = by.policy.judged_by;
-            let text = inspected(&event);
+            let text = inspected(&mut event);
             let _place = self.place(text.as_deref())?;
             let (_, seen) = self.work(by, event, text, teller, known.settings.store_text);
             Ok(Seen { judged_by, ..seen })
@@ -319,8 +318,8 @@ impl Guard {
         self.0.in_flight.try_acquire_many(weight).map_err(|_| Error::rate_limited(Duration::from_secs(1)))
     }
 
-    async fn run(&self, by: Measure, told: Told, teller: Teller, keep: bool) -> Result<(Answer, Seen)> {
-        let text = inspected(&told);
+    async fn run(&self, by: Measure, mut told: Told, teller: Teller, keep: bool) -> Result<(Answer, Seen)> {
+        let text = inspected(&mut told);
         let _place = self.place(text.as_deref())?;
         if text.as_ref().map_or(0, String::len) < LONG {
             return Ok(self.work(by, told, text, teller, keep));
@@ -506,10 +505,12 @@ fn check(asked: Asked, clock: &Clock) -> Result<Told> {
         }
         (Some(_), _, Some(channel)) => channel,
     };
+    // A text of arguments may come without its tool's name.
+    let kind = if tool.is_none() { EventKind::Prompt } else { channel.event_kind() };
     let told = Told {
         id: "-".to_owned(),
         at: clock.now(),
-        kind: channel.event_kind(),
+        kind,
         agent,
         session,
         span: None,
@@ -524,9 +525,7 @@ fn check(asked: Asked, clock: &Clock) -> Result<Told> {
         duration_ms: None,
         error: None,
     };
-    // A text of arguments may come without its tool's name.
-    let judged = if told.tool.is_none() { Told { kind: EventKind::Prompt, ..told.clone() } } else { told.clone() };
-    stance_importers::events::check(&judged, told.at)
+    stance_importers::events::check(&told, told.at)
         .map_err(|error| Error::field(error.field, format!("must be {}", error.expected)))?;
-    Ok(told)
+    Ok(Told { kind: channel.event_kind(), ..told })
 }

@@ -25,7 +25,7 @@ const QUEUE: usize = 50_000;
 const BATCH: usize = 4_000;
 /// How long the first event of a batch waits for others. What is in the queue or being written when the process is killed is lost:
 /// the events of this long and of one transaction.
-pub const LINGER: Duration = Duration::from_millis(20);
+pub const LINGER: Duration = Duration::from_millis(100);
 /// Between attempts when the database does not answer.
 const RETRY: Duration = Duration::from_millis(500);
 

@@ -57,6 +57,9 @@ pub async fn write(
     repo::heard_of(&mut tx, &sensors).await?;
     if new > 0 {
         live::notify(&mut tx, Topic::Event, ctx.tenant.0).await?;
+    }
+    // What passed and has no detection fits no rule on events; what it consumed is looked at by the sweep.
+    if new > 0 && seen.iter().any(Seen::is_noted) {
         Queue::enqueue_once(&mut tx, Job::Correlate).await?;
     }
     tx.commit().await?;

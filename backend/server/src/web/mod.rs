@@ -19,11 +19,17 @@ mod tests;
 
 use crate::app::AppState;
 use axum::{Router, extract::DefaultBodyLimit, middleware};
-use tower_http::compression::CompressionLayer;
+use tower_http::compression::{
+    CompressionLayer,
+    predicate::{DefaultPredicate, Predicate as _, SizeAbove},
+};
 
 pub use error_page::error_page;
 pub use live::Watchers;
 pub use metrics::{Metrics, MetricsError};
+
+/// Bytes that fit into one packet: to compress a smaller answer costs time and saves none.
+const PACKET: u16 = 1400;
 
 /// The routes of this module.
 pub fn router() -> Router<AppState> {
@@ -41,7 +47,7 @@ pub fn around(state: &AppState, routes: Router<AppState>) -> Router<AppState> {
     routes
         .layer(session::layer(state))
         .layer(DefaultBodyLimit::max(limits::BODY))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(SizeAbove::new(PACKET))))
         .layer(middleware::from_fn_with_state(limits::Places::default(), limits::limit))
         .layer(middleware::from_fn_with_state(state.clone(), security::refuse_cross_site))
         .layer(middleware::from_fn_with_state(state.clone(), security::add_headers))

@@ -5,7 +5,7 @@ pub mod checks;
 mod tests;
 
 use super::{
-    needs::Needs,
+    needs::{Glance, Needs},
     patterns::{Candidates, compile},
     text::base64,
 };
@@ -103,12 +103,17 @@ impl Formats {
     /// What is sensitive in a text, in its order; where two overlap the earlier format of the file wins.
     #[must_use]
     pub fn find(&self, text: &str) -> Vec<Found<'_>> {
+        self.find_in(&Glance::at(text))
+    }
+
+    /// [`Self::find`] in a text that was glanced at already.
+    #[must_use]
+    pub fn find_in(&self, glance: &Glance<'_>) -> Vec<Found<'_>> {
+        let text = glance.text;
         let candidates = self.candidates.of(text);
-        let digits: Vec<usize> =
-            text.bytes().enumerate().filter(|(_, b)| b.is_ascii_digit()).map(|(at, _)| at).collect();
         let (mut found, mut taken) = (Vec::new(), Taken::default());
         for ((format, regex, needs, check), _) in self.formats.iter().zip(candidates).filter(|(_, is)| *is) {
-            let places = needs.parts(text, &digits).into_iter().flat_map(|part| matches(regex, text, part));
+            let places = needs.parts(glance).into_iter().flat_map(|part| matches(regex, text, part));
             for place in places.take(MAX_EACH) {
                 if format.accepts(text, place.clone(), *check) && taken.take(place.clone()) {
                     found.push(Found { format, start: place.start, end: place.end });

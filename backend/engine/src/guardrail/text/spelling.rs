@@ -190,27 +190,57 @@ pub(super) fn pieces(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<
     replace_runs(glyphs, decodings, |at| (length[at].max(1), (length[at] > 0).then(|| (Disguise::Pieces, Vec::new()))))
 }
 
-/// The words of the International Radiotelephony Spelling Alphabet, and usual variants.
-const ALPHABET: [&str; 28] = [
-    "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliett", "kilo", "lima",
-    "mike", "november", "oscar", "papa", "quebec", "romeo", "sierra", "tango", "uniform", "victor", "whiskey", "xray",
-    "yankee", "zulu", "alfa", "juliet",
+/// The words of the International Radiotelephony Spelling Alphabet, and usual variants, by their initials.
+const ALPHABET: [&[&str]; 26] = [
+    &["alpha", "alfa"],
+    &["bravo"],
+    &["charlie"],
+    &["delta"],
+    &["echo"],
+    &["foxtrot"],
+    &["golf"],
+    &["hotel"],
+    &["india"],
+    &["juliett", "juliet"],
+    &["kilo"],
+    &["lima"],
+    &["mike"],
+    &["november"],
+    &["oscar"],
+    &["papa"],
+    &["quebec"],
+    &["romeo"],
+    &["sierra"],
+    &["tango"],
+    &["uniform"],
+    &["victor"],
+    &["whiskey"],
+    &["xray"],
+    &["yankee"],
+    &["zulu"],
 ];
+
+/// The letter that the word at the beginning stands for, and its length; `None` also when the word is longer.
+fn named(glyphs: &[Glyph]) -> Option<(char, usize)> {
+    let lower = |glyph: &Glyph| glyph.char.to_ascii_lowercase();
+    let initial = glyphs.first().map(lower).filter(char::is_ascii_lowercase)?;
+    let is = |name: &&&str| {
+        let ends = |rest: &[Glyph]| !rest.first().is_some_and(|g| g.char.is_ascii_alphabetic());
+        let (length, same) = (name.len(), |part: &[Glyph]| part.iter().map(lower).eq(name.chars()));
+        glyphs.get(..length).is_some_and(same) && ends(&glyphs[length..])
+    };
+    let names = ALPHABET[usize::try_from(u32::from(initial) - u32::from('a')).ok()?];
+    names.iter().find(is).map(|name| (initial, name.len()))
+}
 
 /// Replaces words that stand for letters, where enough follow each other. A line's end or another sign parts words.
 pub(super) fn spelled(glyphs: &[Glyph], decodings: &mut Decodings) -> Option<Vec<Glyph>> {
     replace_runs(glyphs, decodings, |at| {
-        let word = |from: usize| {
-            let length = glyphs[from..].iter().take(9).take_while(|g| g.char.is_ascii_alphabetic()).count();
-            let text = glyphs[from..from + length].iter().map(|g| g.char.to_ascii_lowercase());
-            let is = |name: &&&str| name.len() == length && name.chars().eq(text.clone());
-            (length, ALPHABET.iter().find(is).and_then(|name| name.chars().next()))
-        };
         if !glyphs[at].char.is_ascii_alphabetic() || at > 0 && glyphs[at - 1].char.is_alphabetic() {
             return (1, None);
         }
         let (mut letters, mut end, mut from) = (Vec::new(), at, at);
-        while let (length, Some(letter)) = word(from) {
+        while let Some((letter, length)) = glyphs.get(from..).and_then(named) {
             letters.push(letter);
             end = from + length;
             let between = glyphs[end..].iter().take(3).take_while(|g| !g.char.is_alphanumeric()).count();

@@ -12,7 +12,6 @@ use crate::{
 };
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use stance_engine::guardrail;
 use stance_importers::events::ToolUse;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -23,14 +22,30 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// A text or a tool call; or several, as `items`.
-#[derive(Deserialize, utoipa::ToSchema)]
-pub struct Inspect {
-    /// At most 100, each with what stands below; then nothing else.
-    #[schema(value_type = Option<Vec<Object>>)]
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inspect {
+    /// At most 100; then nothing else.
     items: Option<Vec<Item>>,
-    #[serde(flatten)]
-    #[schema(value_type = Object)]
-    rest: serde_json::Map<String, Value>,
+    agent: Option<String>,
+    session: Option<String>,
+    channel: Option<String>,
+    text: Option<String>,
+    tool: Option<ToolUse>,
+}
+
+impl Inspect {
+    /// A field other than `items` that is there.
+    fn single(&self) -> Option<&'static str> {
+        let fields = [
+            ("agent", self.agent.is_some()),
+            ("session", self.session.is_some()),
+            ("channel", self.channel.is_some()),
+            ("text", self.text.is_some()),
+            ("tool", self.tool.is_some()),
+        ];
+        fields.into_iter().find_map(|(field, is_there)| is_there.then_some(field))
+    }
 }
 
 /// What is asked about.
@@ -129,12 +144,13 @@ async fn inspect(
     Remembered(ctx): Remembered,
     Body(given): Body<Inspect>,
 ) -> Result<Json<Inspected>> {
-    let Some(items) = given.items else {
-        let item: Item = serde_json::from_value(Value::Object(given.rest))
-            .map_err(|error| Error::new(Kind::BadInput, format!("The body is not as it should be: {error}")))?;
+    let single = given.single();
+    let Inspect { items, agent, session, channel, text, tool } = given;
+    let Some(items) = items else {
+        let item = Item { agent, session, channel, text, tool };
         return Ok(Json(Inspected::One(state.guard.inspect(&ctx, item.asked()?).await?.into())));
     };
-    if let Some(field) = given.rest.keys().next() {
+    if let Some(field) = single {
         return Err(Error::field(field, "must be absent beside `items`"));
     }
     if items.is_empty() || items.len() > MAX_ITEMS {
