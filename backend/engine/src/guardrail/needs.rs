@@ -149,7 +149,7 @@ impl Needs {
         }
         let (text, at) = (glance.text, &glance.digits);
         let (Some(length), Some(others)) = (self.length, self.digits.checked_sub(1)) else {
-            return Vec::from([0..text.len()]);
+            return std::iter::once(0..text.len()).collect();
         };
         let mut parts: Vec<Range<usize>> = Vec::new();
         for (first, last) in at.iter().zip(at.get(others..).unwrap_or_default()) {
