@@ -99,7 +99,7 @@ pub fn parse(text: &str) -> Option<(&str, &str, &str)> {
 /// Whether [`lookup`] knows the category.
 #[must_use]
 pub fn is_known(text: &str) -> bool {
-    DATA.index.contains_key(text) || lookup(text).is_some()
+    known(text).is_some()
 }
 
 /// The text of a category that [`lookup`] knows.

@@ -16,9 +16,6 @@ const OWASP: &[(&str, &str, &[&str])] = &[
 const CWE: &str = "cwe@4";
 const ATLAS: &str = "atlas@5.6.0";
 
-/// How every text begins that names a category, see [`Categories::add_named_in`].
-const BEGINNINGS: &[&str] = &["CWE", "AML", "OWA", "LLM", "ASI", "MCP"];
-
 /// A table's references, which tests check against the taxonomy data.
 pub(crate) fn of_table(references: &[&'static str]) -> Vec<Cow<'static, str>> {
     references.iter().map(|reference| Cow::Borrowed(*reference)).collect()
@@ -59,9 +56,9 @@ impl Categories {
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
         for token in text.split(|c| !word(c)).filter(|token| token.len() >= 4) {
             let token = token.trim_matches(['.', ':', '-']);
-            // Most words name nothing, which their beginning says.
-            let begins = |known: &str| token.get(..3).is_some_and(|begin| begin.eq_ignore_ascii_case(known));
-            if BEGINNINGS.iter().any(|known| begins(known)) {
+            // Most words name nothing, which their beginning says: that of each branch of `add_token`.
+            let begins = |known: &str| token.get(..known.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(known));
+            if ["CWE", "AML.T", "OWASP"].into_iter().chain(OWASP.iter().map(|scheme| scheme.0)).any(begins) {
                 self.add_token(&token.to_ascii_uppercase(), text);
             }
         }

@@ -92,10 +92,8 @@ pub fn fit(scored: &[&Scored<'_>], rules: &Rules) -> Mix {
         disguises: weights[disguises_at..].to_vec(),
         trees: Vec::new(),
     };
-    let case = |one: &&Scored<'_>| {
-        let inputs = one.inputs(&mix, rules);
-        Case { inputs, sum: inputs[PARTS], attack: one.example.attack, weight: one.weight }
-    };
+    let case =
+        |one: &&Scored<'_>| Case { inputs: one.inputs(&mix, rules), attack: one.example.attack, weight: one.weight };
     let cases: Vec<Case> = scored.iter().filter(|one| one.weight > 0.0).map(case).collect();
     mix.trees = trees::fit(&cases);
     mix

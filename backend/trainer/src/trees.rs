@@ -2,12 +2,14 @@
 //! Newton steps: Friedman 2001).
 
 use rayon::prelude::*;
-use stance_engine::guardrail::model::trees::{DEPTH, INPUTS, Inputs, Tree};
+use stance_engine::guardrail::model::{
+    PARTS,
+    trees::{DEPTH, INPUTS, Inputs, Tree},
+};
 
-/// A text: what the trees are told, the sum so far, whether it is an attack, how much it counts.
+/// A text: what the trees are told, the mix's sum among it, whether it is an attack, how much it counts.
 pub struct Case {
     pub inputs: Inputs,
-    pub sum: f32,
     pub attack: bool,
     pub weight: f32,
 }
@@ -30,7 +32,7 @@ pub fn fit(cases: &[Case]) -> Vec<Tree> {
     let code = |input: usize, value: f32| steps[input].partition_point(|step| *step < value);
     let codes: Vec<Vec<usize>> =
         (0..INPUTS).map(|input| cases.iter().map(|case| code(input, case.inputs[input])).collect()).collect();
-    let mut sums: Vec<f64> = cases.iter().map(|case| f64::from(case.sum)).collect();
+    let mut sums: Vec<f64> = cases.iter().map(|case| f64::from(case.inputs[PARTS])).collect();
     let mut trees = Vec::new();
     for _ in 0..TREES {
         let slopes: Slopes = cases.iter().zip(&sums).map(|(case, sum)| slope(case, *sum)).collect();
@@ -118,7 +120,7 @@ mod tests {
             let mut inputs = [0.0; INPUTS];
             (inputs[0], inputs[3]) = ((nth % 7) as f32, (nth % 11) as f32);
             let attack = (inputs[0] > 3.0) != (inputs[3] > 5.0);
-            Case { inputs, sum: 0.0, attack, weight: 1.0 }
+            Case { inputs, attack, weight: 1.0 }
         };
         let cases: Vec<Case> = (0..2000).map(case).collect();
         let trees = fit(&cases);

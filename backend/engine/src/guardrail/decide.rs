@@ -10,7 +10,7 @@ use super::{
 };
 use serde::{Deserialize, Serialize};
 use stance_shared::{Channel, Verdict};
-use std::{cell::LazyCell, ops::Range};
+use std::ops::Range;
 
 /// Scores from which a text is flagged and blocked, on every channel where the model is asked. The model's scores are calibrated on
 /// sources that it never saw: one harmless text in a hundred reaches the first, one in a thousand the second.
@@ -124,11 +124,13 @@ impl Detector {
     #[must_use]
     pub fn inspect(&self, text: &str, channel: Channel) -> Report {
         let reading = self.lexicon.read(text, &self.model.known);
+        let canonical = Glance::at(&reading.canonical.text);
+        let given = (text != canonical.text).then(|| Glance::at(text));
         let mut detections = Vec::new();
         let mut score = 0.0_f32;
         // An organization's own prompt is trusted, but a secret does not belong there either.
         if channel != Channel::SystemPrompt {
-            let hits = self.rules.find(&reading);
+            let hits = self.rules.find_in(&reading, &canonical);
             for hit in &hits {
                 let rule = &self.rules.rules[hit.rule];
                 if !rule.counts(channel) {
@@ -160,14 +162,13 @@ impl Detector {
             }
         }
         let mut taken = Taken::default();
-        let (plain, canonical) = (Glance::at(text), LazyCell::new(|| Glance::at(&reading.canonical.text)));
         for formats in [&self.secrets, &self.personal] {
             let mut add = |found: &Found<'_>, span: Range<usize>| {
                 if !span.is_empty() && taken.take(span.clone()) {
                     detections.push(sensitive(formats, found, span));
                 }
             };
-            for found in formats.find_in(&plain) {
+            for found in formats.find_in(given.as_ref().unwrap_or(&canonical)) {
                 add(&found, found.start..found.end);
             }
             if reading.canonical.differs() {

@@ -293,20 +293,14 @@ impl Run {
 
     fn of(hir: &Hir) -> Self {
         let broken = |longest| Self { whole: None, longest };
-        let is_word = |from: u32, to: u32| (from..=to).all(|c| u8::try_from(c).is_ok_and(is_word));
-        let class = |all: bool| if all { Self::pure(1) } else { broken(0) };
         match hir.kind() {
             HirKind::Empty | HirKind::Look(_) => Self::pure(0),
             HirKind::Literal(literal) => {
-                let longest = literal.0.split(|byte| !self::is_word(*byte)).map(<[u8]>::len).max().unwrap_or(0);
+                let longest = literal.0.split(|byte| !is_word(*byte)).map(<[u8]>::len).max().unwrap_or(0);
                 if longest == literal.0.len() { Self::pure(longest) } else { broken(longest) }
             }
-            HirKind::Class(Class::Bytes(bytes)) => {
-                class(bytes.ranges().iter().all(|r| is_word(r.start().into(), r.end().into())))
-            }
-            HirKind::Class(Class::Unicode(chars)) => {
-                class(chars.ranges().iter().all(|r| is_word(r.start().into(), r.end().into())))
-            }
+            HirKind::Class(class) if consists_of(class, is_word) => Self::pure(1),
+            HirKind::Class(_) => broken(0),
             HirKind::Capture(capture) => Self::of(&capture.sub),
             HirKind::Repetition(repetition) => {
                 let (sub, least) = (Self::of(&repetition.sub), usize::try_from(repetition.min).unwrap_or(usize::MAX));
@@ -336,18 +330,21 @@ impl Run {
     }
 }
 
+/// Whether all characters of a class are ASCII, and such ones.
+fn consists_of(class: &Class, is: fn(u8) -> bool) -> bool {
+    let are = |from: u32, to: u32| (from..=to).all(|c| u8::try_from(c).is_ok_and(is));
+    match class {
+        Class::Bytes(class) => class.ranges().iter().all(|r| are(r.start().into(), r.end().into())),
+        Class::Unicode(class) => class.ranges().iter().all(|r| are(r.start().into(), r.end().into())),
+    }
+}
+
 /// The least number of ASCII digits.
 fn digits(hir: &Hir) -> usize {
-    let is_digits = |from: u32, to: u32| (48..=57).contains(&from) && (48..=57).contains(&to);
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => 0,
         HirKind::Literal(literal) => literal.0.iter().filter(|byte| byte.is_ascii_digit()).count(),
-        HirKind::Class(Class::Bytes(class)) => {
-            usize::from(class.ranges().iter().all(|r| is_digits(r.start().into(), r.end().into())))
-        }
-        HirKind::Class(Class::Unicode(class)) => {
-            usize::from(class.ranges().iter().all(|r| is_digits(r.start().into(), r.end().into())))
-        }
+        HirKind::Class(class) => usize::from(consists_of(class, |byte| byte.is_ascii_digit())),
         HirKind::Capture(capture) => digits(&capture.sub),
         HirKind::Repetition(repetition) => {
             digits(&repetition.sub).saturating_mul(usize::try_from(repetition.min).unwrap_or(usize::MAX))

@@ -9,7 +9,7 @@ use super::{
 use regex_automata::{Input, meta::Regex};
 use serde::Deserialize;
 use stance_shared::Channel;
-use std::{cell::LazyCell, ops::Range};
+use std::ops::Range;
 
 /// A rule, as the file has it.
 #[derive(Debug, Deserialize)]
@@ -115,13 +115,18 @@ impl Rules {
     /// The rules that hold in a text, each at its first place; on which channels they count is for [`Rule::counts`] to say.
     #[must_use]
     pub fn find(&self, reading: &Reading) -> Vec<Hit> {
-        let text = &reading.canonical.text;
+        self.find_in(reading, &Glance::at(&reading.canonical.text))
+    }
+
+    /// [`Self::find`] in a text whose canonical form was glanced at already.
+    #[must_use]
+    pub fn find_in(&self, reading: &Reading, glance: &Glance<'_>) -> Vec<Hit> {
+        let text = glance.text;
         let candidates = self.candidates.of(text);
-        let glance = LazyCell::new(|| Glance::at(text));
         let mut hits = Vec::new();
         for (at, (rule, compiled)) in self.rules.iter().zip(&self.compiled).enumerate() {
             let mut patterns =
-                compiled.patterns.iter().filter(|(nth, _, needs)| candidates[*nth] && needs.may_be_met(&glance));
+                compiled.patterns.iter().filter(|(nth, _, needs)| candidates[*nth] && needs.may_be_met(glance));
             let span = match patterns.find_map(|(_, regex, _)| regex.search(&Input::new(text))) {
                 Some(hit) => Some(reading.canonical.original(hit.range())),
                 None => sequence(&reading.mentions, &compiled.concepts, rule.within)

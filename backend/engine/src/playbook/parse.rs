@@ -6,6 +6,7 @@ use super::{
     Trigger,
 };
 use crate::policy::Preset;
+use stance_shared::Severity;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest time, in seconds: 90 days.
@@ -49,8 +50,6 @@ pub(super) const WITH: [(&str, &[&str]); 11] = [
     ("collect-evidence", &[]),
     ("transition", &["to", "reason", "root-cause", "lessons"]),
 ];
-
-const SEVERITIES: [&str; 5] = ["INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"];
 
 /// Reads a document.
 ///
@@ -573,7 +572,7 @@ impl Reader {
             "open-incident" => {
                 let (title, text) =
                     (self.need_text(&fields, "title", 120, false), self.need_text(&fields, "text", 2_000, true));
-                let severity = self.need_word(&fields, "severity", &SEVERITIES)?.to_owned();
+                let severity = self.need_word(&fields, "severity", Severity::WORDS)?.to_owned();
                 Some(Action::OpenIncident { title: title?, text: text?, severity })
             }
             "collect-evidence" => Some(Action::CollectEvidence),

@@ -292,12 +292,7 @@ impl Import<'_> {
 
     fn notification(&mut self, notification: &Notification) -> Result<(), ImportError> {
         let subject = notification.locations.iter().find_map(|l| l.physical_location.artifact_location.uri.as_deref());
-        let message = &notification.message;
-        let reason = message
-            .text
-            .as_deref()
-            .or(message.markdown.as_deref())
-            .unwrap_or("the tool reports an error without a message");
+        let reason = notification.message.text().unwrap_or("the tool reports an error without a message");
         self.gap("tool-error", &text::normalize_uri(subject.unwrap_or_default(), None), reason)
     }
 

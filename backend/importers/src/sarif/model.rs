@@ -2,6 +2,7 @@
 //! Texts are of type `T`: a result's stay in the report, a run's are kept.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -51,6 +52,13 @@ pub(super) struct Message<T = String> {
     pub id: Option<T>,
     #[serde(deserialize_with = "or_default")]
     pub arguments: Vec<T>,
+}
+
+impl<T: Deref<Target = str>> Message<T> {
+    /// Its plain text, else its Markdown.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.text.as_deref().or(self.markdown.as_deref())
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -103,14 +103,10 @@ fn severity(result: &SarifResult<'_>, rule: Option<&Rule>, score: Option<f64>) -
 
 /// The message's text, from the rule's table where the result only gives an id, with `{0}` filled in.
 fn message_text<'a>(message: &'a Message<Text<'_>>, rule: Option<&'a Rule>) -> Cow<'a, str> {
-    let Message { text, markdown, id, arguments } = message;
-    let from_rule = || {
-        let message = rule?.messages.get(id.as_deref()?)?;
-        message.text.as_deref().or(message.markdown.as_deref()).filter(|text| !text.trim().is_empty())
-    };
-    let own = text.as_deref().or(markdown.as_deref()).filter(|text| !text.trim().is_empty());
-    let mut text = Cow::Borrowed(own.or_else(from_rule).unwrap_or_default());
-    for (i, argument) in arguments.iter().take(20).enumerate() {
+    let is_said = |text: &&str| !text.trim().is_empty();
+    let from_rule = || rule?.messages.get(message.id.as_deref()?)?.text().filter(is_said);
+    let mut text = Cow::Borrowed(message.text().filter(is_said).or_else(from_rule).unwrap_or_default());
+    for (i, argument) in message.arguments.iter().take(20).enumerate() {
         text = Cow::Owned(text.replace(&format!("{{{i}}}"), &text::truncate(&**argument, 1000)));
     }
     text
@@ -143,8 +139,7 @@ fn description(rule: Option<&Rule>, message: &str) -> String {
 }
 
 fn remediation(result: &SarifResult<'_>, rule: Option<&Rule>, message: &str) -> String {
-    let fix =
-        result.fixes.iter().find_map(|fix| fix.description.text.as_deref().or(fix.description.markdown.as_deref()));
+    let fix = result.fixes.iter().find_map(|fix| fix.description.text());
     let said = result.properties.get("remediation").and_then(Value::as_str).or(fix);
     // For most it was said with the rule.
     if let Some(known) = rule.filter(|rule| said.is_none() && rule.help != message) {
